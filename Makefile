@@ -1,0 +1,46 @@
+# `make demo` and `make test` need nothing but Python 3.11 or later and a package registry.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test test-fast photos lint format bench clean help
+
+help: ## show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or later is needed; name one with: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
+		{ echo "the venv module is missing; on Debian: apt-get install python3-venv"; exit 2; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[yolo,dev]'
+	@touch $(STAMP)
+
+demo: $(STAMP) ## draw a collection, run a whole study over it, print table and report
+	$(BIN)/wreckognize demo --out runs/demo
+
+test: $(STAMP) ## all tests, the demo in a short form included
+	$(BIN)/pytest
+
+test-fast: $(STAMP) ## tests that take no more than a few seconds each
+	$(BIN)/pytest -m "not slow and not photos"
+
+photos: $(STAMP) ## the seven recipes on real photos (WRECKOGNIZE_PHOTOS), about an hour on two cores
+	$(BIN)/python tests/photos/run.py
+
+lint: $(STAMP) ## ruff, mypy, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(STAMP) ## put the code into its standard form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(STAMP) ## measure speed against the usual way
+	$(BIN)/python benchmarks/run.py
+
+clean: ## remove what the targets above made
+	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,21 @@
+"""The command line: parse, call, print. One module a family of commands; nothing heavy is imported to show help."""
+
+from __future__ import annotations
+
+import sys
+
+from wreckognize.errors import WreckognizeError
+
+
+def main() -> None:
+    """Entry point of ``wreckognize``: exit code 0 done, 1 a guard or gate said no, 2 wrong use or input."""
+    from wreckognize.cli.app import app
+
+    try:
+        app(standalone_mode=False)
+    except WreckognizeError as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on where it stood", file=sys.stderr)  # noqa: T201
+        sys.exit(130)

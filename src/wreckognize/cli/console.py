@@ -1,0 +1,98 @@
+"""What a person sees while work goes on."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from wreckognize.progress import Task
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as RichProgress
+    from rich.progress import TaskID
+
+LINE_SECONDS = 10.0  # between lines where there is no terminal to draw on
+
+
+class _Bar:
+    def __init__(self, bars: RichProgress, task: TaskID) -> None:
+        self._bars, self._task = bars, task
+
+    def advance(self, count: int = 1) -> None:
+        self._bars.advance(self._task, count)
+
+    def note(self, text: str) -> None:
+        self._bars.update(self._task, note=text)
+
+
+class _Lines:
+    """Progress as a line every few seconds, for logs."""
+
+    def __init__(self, description: str, total: int | None, unit: str) -> None:
+        self._description, self._total, self._unit = description, total, unit
+        self._done = 0
+        self._note = ""
+        self._began = self._last = time.monotonic()
+
+    def advance(self, count: int = 1) -> None:
+        self._done += count
+        now = time.monotonic()
+        if now - self._last >= LINE_SECONDS:
+            self._last = now
+            self.show()
+
+    def note(self, text: str) -> None:
+        self._note = text
+
+    def show(self) -> None:
+        seconds = time.monotonic() - self._began
+        rate = self._done / seconds if seconds > 0 else 0.0
+        text = f"{self._description}: {self._done:,}"
+        if self._total is not None:
+            text += f" of {self._total:,}"
+        text += f" {self._unit}, {rate:.1f}/s"
+        if self._total is not None and rate > 0 and self._done < self._total:
+            text += f", {timedelta(seconds=round((self._total - self._done) / rate))} left"
+        print(f"{text}  {self._note}".rstrip(), file=sys.stderr, flush=True)  # noqa: T201
+
+
+class Console:
+    """A `wreckognize.progress.Progress` on standard error: bars on a terminal, lines elsewhere."""
+
+    @contextmanager
+    def task(self, description: str, total: int | None, unit: str = "photos") -> Iterator[Task]:
+        """Show one piece of work with its rate and the time left."""
+        if not sys.stderr.isatty():
+            lines = _Lines(description, total, unit)
+            yield lines
+            lines.show()
+            return
+        from rich.console import Console as RichConsole
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn
+        from rich.progress import Task as RichTask
+        from rich.progress import TimeRemainingColumn
+        from rich.text import Text
+
+        class Rate(ProgressColumn):
+            def render(self, task: RichTask) -> Text:
+                return Text(f"{task.speed:.1f}/s" if task.speed else "")
+
+        columns = (
+            TextColumn("{task.description:<22}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[unit]}"),
+            Rate(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+        )
+        with Progress(*columns, console=RichConsole(stderr=True)) as bars:
+            yield _Bar(bars, bars.add_task(description, total=total, unit=unit, note=""))
+
+    def say(self, text: str) -> None:
+        """One line that stays."""
+        print(text, file=sys.stderr, flush=True)  # noqa: T201

@@ -1,0 +1,342 @@
+"""Networks of the YOLOv8 family, built and run by Ultralytics on torch.
+
+This module and `wreckognize.training` are the only ones that import Ultralytics. Left alone it writes settings into
+the home folder, sends telemetry, installs packages and downloads weights; `import_library` fences it before its
+first import.
+"""
+
+from __future__ import annotations
+
+import atexit
+import copy
+import hashlib
+import importlib.metadata
+import os
+import pickle
+import platform
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wreckognize.detectors.port import DetectorInfo, Merge, RawDetections, VehicleReading
+from wreckognize.detectors.weights import ModelCard, file_sha256, read_card
+from wreckognize.errors import MissingExtraError, WeightsError
+from wreckognize.files import atomic_write
+
+if TYPE_CHECKING:
+    from torch import nn
+
+ARCHITECTURE_NAME = re.compile(r"yolov8[nsmlx]\.yaml")
+"""Names that stand for an architecture with random weights."""
+
+_INTEGRATIONS = ("clearml", "comet", "dvc", "mlflow", "raytune", "tensorboard", "wandb", "vscode_msg", "openvino_msg")
+
+
+def fence(config: Path) -> dict[str, str]:
+    """Environment variables that keep the library to itself. They must be set before its first import.
+
+    Args:
+        config: a folder of ours for the files it insists on writing.
+    """
+    return {
+        "YOLO_CONFIG_DIR": str(config),
+        "YOLO_AUTOINSTALL": "False",
+        "YOLO_OFFLINE": "True",
+        "YOLO_VERBOSE": "False",
+        "ULTRALYTICS_SAFE_LOAD": "1",  # read once, at import
+        "NO_ALBUMENTATIONS_UPDATE": "1",
+        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(cpu_threads())),  # else it sets 1
+    }
+
+
+def cpu_threads() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def import_library() -> None:
+    """Import Ultralytics fenced; later calls do nothing.
+
+    Raises:
+        MissingExtraError: it is not installed.
+    """
+    if "YOLO_CONFIG_DIR" not in os.environ or not Path(os.environ["YOLO_CONFIG_DIR"]).is_dir():
+        folder = tempfile.TemporaryDirectory(prefix="wreckognize-")
+        atexit.register(folder.cleanup)
+        os.environ.update(fence(Path(folder.name)))
+    try:
+        import torch
+        from ultralytics.utils import SETTINGS
+    except ImportError as error:
+        raise MissingExtraError("yolo", "running a YOLO detector") from error
+    torch.set_num_threads(cpu_threads())
+    if SETTINGS["sync"]:
+        SETTINGS.update({"sync": False, **dict.fromkeys(_INTEGRATIONS, False)})
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A YOLO network in float32 on the CPU, as it was stored: not fused, trainable."""
+
+    model: nn.Module
+    names: tuple[str, ...]
+    weights: str  # file or architecture name
+    sha256: str
+    random: bool
+
+
+def load_network(weights: str) -> Network:
+    """Build a network from ``.safetensors`` with its card, a ``.pt`` checkpoint, or an architecture's name.
+
+    A pickle checkpoint is read by torch's ``weights_only`` loader, which builds known classes only.
+
+    Args:
+        weights: absolute path, or ``yolov8{n,s,m,l,x}.yaml`` for random weights (the same ones each time).
+
+    Raises:
+        WeightsError: the weights are missing, damaged, or of a kind that cannot be read.
+        MissingExtraError: Ultralytics is not installed.
+    """
+    import_library()
+    if ARCHITECTURE_NAME.fullmatch(weights):
+        return _random_network(weights)
+    path = Path(weights)
+    if path.suffix == ".safetensors":
+        return _from_safetensors(path)
+    if path.suffix == ".pt":
+        return _from_checkpoint(path)
+    raise WeightsError(
+        f"weights of the kind {path.suffix or 'without an extension'!r} cannot be read",
+        where=weights,
+        remedy="give a .safetensors file with its card, an Ultralytics .pt file, or a name such as yolov8n.yaml",
+    )
+
+
+def _random_network(name: str) -> Network:
+    import torch
+    from ultralytics.nn.tasks import DetectionModel
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = DetectionModel(name, verbose=False)
+    model.eval()
+    model.names = _coco_names()
+    return Network(model, _names(model), name, f"random:{name}", random=True)
+
+
+def _coco_names() -> dict[int, str]:
+    """The 80 classes that the published weights of these architectures know."""
+    from ultralytics.utils import ROOT, YAML
+
+    names: dict[int, str] = YAML.load(ROOT / "cfg" / "datasets" / "coco.yaml")["names"]
+    return names
+
+
+def _from_safetensors(path: Path) -> Network:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    card = read_card(path)
+    try:
+        state = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(
+            f"not a safetensors file ({error})", where=str(path), remedy="copy the file again from where it was made"
+        ) from error
+    model = build_model(card.architecture, len(card.names))
+    _match_class_branch(model, card.architecture, state)
+    try:
+        model.load_state_dict(_as_float32(state))
+    except RuntimeError as error:
+        raise WeightsError(
+            f"the tensors do not fit the architecture in the card: {str(error).splitlines()[-1].strip()}",
+            where=str(path),
+            remedy="use weights and card of one and the same model",
+        ) from error
+    setattr(model, "names", dict(enumerate(card.names)))  # noqa: B010 (torch types every attribute as a tensor)
+    model.eval()
+    return Network(model, card.names, path.name, card.sha256, random=False)
+
+
+def _as_float32(state: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
+
+
+def _from_checkpoint(path: Path) -> Network:
+    from ultralytics.nn.tasks import DetectionModel, load_checkpoint
+
+    digest = file_sha256(path)
+    try:
+        model, _ = load_checkpoint(path)
+    except (TypeError, RuntimeError, pickle.UnpicklingError, ModuleNotFoundError, AttributeError, KeyError) as error:
+        raise WeightsError(
+            f"not an Ultralytics checkpoint that can be read safely ({str(error).splitlines()[0]})",
+            where=str(path),
+            remedy="get the file again from its publisher, or convert it to .safetensors where it was made",
+        ) from error
+    if not isinstance(model, DetectionModel):
+        raise WeightsError(
+            f"holds a {type(model).__name__}, not a detector", where=str(path), remedy="use weights of a detection model"
+        )
+    return Network(model, _names(model), path.name, digest, random=False)
+
+
+def _names(model: nn.Module) -> tuple[str, ...]:
+    names: Any = model.names
+    return tuple(str(names[index]) for index in range(len(names)))
+
+
+def build_model(architecture: dict[str, Any], classes: int) -> nn.Module:
+    """A network of these layers with ``classes`` outputs and fresh weights."""
+    from ultralytics.nn.tasks import DetectionModel
+
+    model: nn.Module = DetectionModel(dict(architecture), nc=classes, verbose=False)
+    return model
+
+
+def _match_class_branch(model: nn.Module, architecture: dict[str, Any], state: dict[str, Any]) -> None:
+    """Give the class branch of ``model`` the width that ``state`` has.
+
+    Its width follows the number of classes a network was *first* built for; fine-tuning keeps it, so a one-class
+    network made from a COCO one is wider than one built anew.
+    """
+    wanted, built = _class_branch_width(state), _class_branch_width(model.state_dict())
+    if wanted is not None and wanted != built:
+        model.load(build_model(architecture, wanted), verbose=False)  # type: ignore[operator]
+
+
+def _class_branch_width(state: Mapping[str, Any]) -> int | None:
+    """Channels within the class branch of a YOLOv8 head; None where a network has no such head."""
+    widths = [int(value.shape[0]) for key, value in state.items() if key.endswith("cv3.0.0.conv.weight")]
+    return widths[0] if widths else None
+
+
+def save_network(model: nn.Module, weights: Path, *, imgsz: int, trained_on: str = "") -> ModelCard:
+    """Write ``weights`` (float16) and ``model.json`` beside it, whole or not at all; return the card."""
+    import torch
+    from safetensors.torch import save
+
+    state = {
+        key: (value.half() if value.is_floating_point() else value).contiguous().cpu()
+        for key, value in model.state_dict().items()
+    }
+    architecture = {key: value for key, value in dict(model.yaml).items() if key != "yaml_file"}  # type: ignore[arg-type]
+    data = save(state)
+    strides: torch.Tensor = model.stride  # type: ignore[assignment]
+    card = ModelCard(
+        architecture=architecture,
+        names=_names(model),
+        stride=int(strides.max()),
+        imgsz=imgsz,
+        dtype="float16",
+        sha256=hashlib.sha256(data).hexdigest(),
+        trained_on=trained_on,
+    )
+    atomic_write(weights, data)
+    atomic_write(weights.with_name("model.json"), card.model_dump_json(indent=1))
+    return card
+
+
+class UltralyticsDetector:
+    """A YOLO network on torch, fused, in float32, with backbone features beside the boxes."""
+
+    def __init__(self, network: Network, reading: VehicleReading, device: str | int | None = None) -> None:
+        import torch
+
+        self._torch = torch
+        self._device = torch.device(device_name(device))
+        model: Any = copy.deepcopy(network.model)
+        model.fuse(verbose=False)
+        self._model = model.to(self._device).eval().float()
+        self._reading = reading
+        self._features: Any = None
+        backbone_end = len(self._model.yaml["backbone"]) - 1
+        self._model.model[backbone_end].register_forward_hook(self._keep_features)
+        self._info = DetectorInfo(
+            engine=f"torch {importlib.metadata.version('torch')}",
+            weights=network.weights,
+            weights_sha256=network.sha256,
+            random_weights=network.random,
+            names=network.names,
+            stride=int(self._model.stride.max()),
+            device=_describe(self._device),
+            precision="float32",
+            threads=torch.get_num_threads(),
+        )
+
+    @property
+    def info(self) -> DetectorInfo:
+        """What it is and what it runs on."""
+        return self._info
+
+    def _keep_features(self, _module: object, _inputs: object, output: Any) -> None:
+        self._features = output.mean(dim=(2, 3))
+
+    def infer(self, batch: NDArray[np.uint8]) -> RawDetections:
+        """Look at a batch, ``(B, H, W, 3) uint8`` BGR; see `RawDetections` for what comes back."""
+        torch = self._torch
+        with torch.inference_mode():
+            rgb = torch.from_numpy(np.ascontiguousarray(batch[..., ::-1])).to(self._device)
+            output = self._model(rgb.permute(0, 3, 1, 2).float() / 255)
+            decoded = output[0] if isinstance(output, tuple) else output  # (B, 4 + classes, A): centre x, y, w, h
+            centre, side = decoded[:, :2], decoded[:, 2:4]
+            boxes = torch.cat([centre - side / 2, centre + side / 2], dim=1).transpose(1, 2)
+            confidences = self._vehicle(decoded[:, 4:])
+            return RawDetections(
+                boxes=boxes.float().cpu().numpy(),
+                confidences=confidences.float().cpu().numpy(),
+                features=self._features.float().cpu().numpy(),
+            )
+
+    def _vehicle(self, scores: Any) -> Any:
+        """``(B, C, A)`` class scores to ``(B, A)`` vehicle confidences."""
+        wanted = list(self._reading.indices)
+        if self._reading.merge == "max":
+            return scores[:, wanted].amax(dim=1)
+        best, index = scores.max(dim=1)
+        known = self._torch.isin(index, self._torch.tensor(wanted, device=index.device))
+        return best * known
+
+
+def device_name(device: str | int | Sequence[int] | None) -> str:
+    """A torch device from what the study says: None takes the first GPU where there is one, else the CPU."""
+    import torch
+
+    if device is None:
+        return "cuda:0" if torch.cuda.is_available() else "cpu"
+    if isinstance(device, str) and not device.isdigit():
+        return device
+    first = int(device) if isinstance(device, str | int) else int(device[0])
+    return f"cuda:{first}"
+
+
+def _describe(device: Any) -> str:
+    import torch
+
+    if device.type == "cuda":
+        return str(torch.cuda.get_device_name(device))
+    return f"CPU ({platform.machine()})" if device.type == "cpu" else str(device)
+
+
+def open_detector(
+    weights: str, *, classes: Sequence[str], merge: Merge = "max", device: str | int | None = None
+) -> UltralyticsDetector:
+    """Load weights and make them a vehicle detector.
+
+    Raises:
+        WeightsError: the weights cannot be read, or know none of ``classes``.
+    """
+    network = load_network(weights)
+    try:
+        reading = VehicleReading.of(network.names, classes, merge)
+    except ValueError as error:
+        raise WeightsError(
+            str(error), where=network.weights, remedy="name the vehicle classes of these weights under `classes`"
+        ) from error
+    return UltralyticsDetector(network, reading, device)

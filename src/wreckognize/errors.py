@@ -1,0 +1,127 @@
+"""Every error this package raises on purpose.
+
+    WreckognizeError               what, where, what to do; carries the exit code of the command
+    |- UsageError                  2: wrong use or wrong input
+    |  |- StudyError               2: every problem of a study file at once
+    |  |- WorkspaceError           2: the run's folder is held by another run, read-only, or not a run
+    |  |- MissingExtraError        2: an optional part of the package is not installed
+    |  `- WeightsError             2: weights are missing or are not what they were said to be
+    |- GuardError                  1: a guard or gate said no
+    |  |- LeakError                1: photos stand on both sides of the split
+    |  |- LockError                1: the locked test set would change
+    |  `- TooManyFailuresError     1: more of a source failed than the study allows
+    |- TrainingError               1: a training process ended without a result
+    `- InputError                  one photo or one label cannot be used; a stage turns it into a quarantine row
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class WreckognizeError(Exception):
+    """Base of all errors raised on purpose.
+
+    Args:
+        what: what is wrong, with the value that was found.
+        where: file, key or line.
+        remedy: what to do about it.
+    """
+
+    exit_code = 2
+
+    def __init__(self, what: str, *, where: str = "", remedy: str = "") -> None:
+        self.what, self.where, self.remedy = what, where, remedy
+        super().__init__(self._text())
+
+    def _text(self) -> str:
+        head = f"{self.where}: {self.what}" if self.where else self.what
+        return f"{head}\n  what to do: {self.remedy}" if self.remedy else head
+
+
+class UsageError(WreckognizeError):
+    """Wrong use or wrong input."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with a study: which file and key, what was found, what was expected, what to do."""
+
+    file: str
+    key: str
+    found: str
+    expected: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        place = f"{self.file}: {self.key}" if self.key else self.file
+        text = f"{place}: found {self.found}; expected {self.expected}"
+        return f"{text}\n    what to do: {self.remedy}" if self.remedy else text
+
+
+class StudyError(UsageError):
+    """Everything wrong with a study, listed at once."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        count = len(self.problems)
+        lines = "\n".join(f"  {number}. {problem}" for number, problem in enumerate(self.problems, 1))
+        super().__init__(f"{count} problem{'' if count == 1 else 's'} in the study; nothing was written\n{lines}")
+
+
+class WorkspaceError(UsageError):
+    """The run's folder cannot be used."""
+
+
+class MissingExtraError(UsageError):
+    """An optional part of the package is not installed."""
+
+    def __init__(self, extra: str, needed_for: str) -> None:
+        self.extra = extra
+        super().__init__(
+            f"{needed_for} needs the extra [{extra}], which is not installed",
+            remedy=f'pip install "wreckognize[{extra}]"',
+        )
+
+
+class WeightsError(UsageError):
+    """Weights are missing, unreadable, or of another architecture."""
+
+
+class GuardError(WreckognizeError):
+    """A guard or gate said no."""
+
+    exit_code = 1
+
+
+class LeakError(GuardError):
+    """Photos that belong together stand on both sides of the split."""
+
+    def __init__(self, photos: Sequence[str], what: str, *, remedy: str = "") -> None:
+        self.photos = tuple(photos)
+        super().__init__(what, remedy=remedy)
+
+
+class LockError(GuardError):
+    """The locked test set would change."""
+
+
+class TooManyFailuresError(GuardError):
+    """More of a source failed than the study allows."""
+
+
+class TrainingError(WreckognizeError):
+    """A training process ended without a result."""
+
+    exit_code = 1
+
+
+class InputError(WreckognizeError):
+    """One photo or one label cannot be used. Stages turn it into a quarantine row; it never ends a run."""
+
+    exit_code = 1
+
+    def __init__(self, reason: str, *, remedy: str, where: str = "") -> None:
+        self.reason = reason
+        super().__init__(reason, where=where, remedy=remedy)

@@ -1,0 +1,1 @@
+"""Photos to vehicle boxes: letterbox, batches by shape, inference, non-maximum suppression, tables."""

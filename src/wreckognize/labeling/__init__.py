@@ -1,0 +1,1 @@
+"""Which boxes a system is trained on, and which photos it never sees."""

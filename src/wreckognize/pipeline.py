@@ -1,0 +1,134 @@
+"""The story of a study, from sources to report.
+
+    sources -> catalog -> teacher pass -> groups and split -> for each system: labels -> training -> predictions
+            -> evaluation -> report
+
+Each step is in `wreckognize.stages`; a step whose inputs are unchanged is not done again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from wreckognize.errors import UsageError
+from wreckognize.evaluation.comparison import Comparison
+from wreckognize.files import atomic_write
+from wreckognize.progress import Progress, Silent
+from wreckognize.settings import SystemAsTeacher, SystemSettings
+from wreckognize.stages import data, learning, looking, results
+from wreckognize.stages.run import Run
+from wreckognize.study import Study
+from wreckognize.workspace import open_workspace
+
+Until = Literal["collect", "split", "label", "train", "evaluate", "report"]
+STEPS: tuple[Until, ...] = get_args(Until)
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """What a run left.
+
+    Attributes:
+        folder: the run's.
+        comparison: the figures of all systems; None if the run ended before the report.
+    """
+
+    folder: Path
+    comparison: Comparison | None
+
+    @property
+    def page(self) -> Path:
+        """The report."""
+        return self.folder / "report" / "index.html"
+
+
+def run(
+    study: Study,
+    *,
+    out: str | Path | None = None,
+    until: Until = "report",
+    only: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> RunResult:
+    """Run a study up to a step.
+
+    Args:
+        study: loaded and checked.
+        out: the run's folder; default ``runs/<study>`` below the current folder.
+        until: the last step to do.
+        only: names of the systems to work on (and those they learn from); default all. The report also shows the
+            systems that were evaluated before.
+        progress: where to report; default nowhere.
+
+    Raises:
+        WreckognizeError: what is wrong, where, and what to do.
+    """
+    if until not in STEPS:
+        raise UsageError(f"no step is called {until!r}", remedy=f"choose one of {', '.join(STEPS)}")
+    folder = Path(out) if out is not None else Path("runs") / study.study
+    systems = chosen_systems(study, only)
+    with open_workspace(folder.absolute()) as workspace:
+        run = Run(study, workspace, progress or Silent())
+        atomic_write(run.path("study.yaml"), study.resolved())
+
+        def reached(step: Until) -> bool:
+            return STEPS.index(step) <= STEPS.index(until)
+
+        data.collect(run)
+        if reached("split"):
+            looking.teacher_pass(run)
+            data.split(run)
+        teachers = {system.teacher.system for system in systems if isinstance(system.teacher, SystemAsTeacher)}
+        for system in systems:
+            _advance(run, system, until, teaches=system.name in teachers)
+        comparison = results.report(run, _reported(run, systems)) if reached("report") else None
+        return RunResult(folder, comparison)
+
+
+def _advance(run: Run, system: SystemSettings, until: Until, *, teaches: bool) -> None:
+    """Take one system as far as was asked for; one that teaches another must be trained before that one's labels."""
+    last = STEPS.index(until)
+    if teaches and until == "label":
+        last = STEPS.index("train")
+    if system.trained and last >= STEPS.index("label"):
+        data.label(run, system)
+    if system.trained and last >= STEPS.index("train"):
+        learning.train(run, system)
+    if last >= STEPS.index("evaluate"):
+        looking.predict(run, system)
+        looking.time_system(run, system)
+        results.evaluate(run, system)
+
+
+def chosen_systems(study: Study, only: Sequence[str]) -> tuple[SystemSettings, ...]:
+    """The named systems and those they learn from, teachers first; all if none is named.
+
+    Raises:
+        UsageError: a name is not a system of the study.
+    """
+    names = [system.name for system in study.systems]
+    unknown = [name for name in only if name not in names]
+    if unknown:
+        raise UsageError(
+            f"the study has no system {', '.join(map(repr, unknown))}",
+            where="--only",
+            remedy=f"choose among {', '.join(names)}",
+        )
+    wanted = set(only or names)
+    for system in reversed(study.systems_in_order()):
+        if system.name in wanted and isinstance(system.teacher, SystemAsTeacher):
+            wanted.add(system.teacher.system)
+    return tuple(system for system in study.systems_in_order() if system.name in wanted)
+
+
+def _reported(run: Run, worked_on: Sequence[SystemSettings]) -> list[str]:
+    """Systems for the report, in the order of the study file: those of this run and those evaluated before."""
+    current = {system.name for system in worked_on}
+    return [
+        system.name
+        for system in run.study.systems
+        if system.name in current or f"evaluate:{system.name}" in run.workspace.stages
+    ]

@@ -1,0 +1,179 @@
+"""The settings that a study file can hold, one model for each thing a stage is handed.
+
+Plain data with local checks only: nothing here opens a file. `study` reads the file, merges recipes and lists all
+problems; stages import the narrow model they need from here.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from wreckognize.catalog import Role, SplitName
+
+# Numbers and switches are strict: `epochs: "5"` or `epochs: true` is a mistake, not a five or a one.
+Share = Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]
+Count = Annotated[int, Field(strict=True, ge=1)]
+Index = Annotated[int, Field(strict=True, ge=0)]
+Side = Annotated[int, Field(strict=True, ge=32, le=4096, multiple_of=32)]
+"""Length of a square input's side in pixels; networks halve it five times."""
+Switch = Annotated[bool, Field(strict=True)]
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+Name = Annotated[str, Field(pattern=f"^{NAME.pattern}$")]
+
+
+def _as_tuple(value: object) -> object:
+    if value == "" or (isinstance(value, list | tuple) and "" in value):
+        raise ValueError("a path, not an empty text")
+    return (value,) if isinstance(value, str | Path) else value
+
+
+Paths = Annotated[tuple[Path, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
+"""One path or a list of them; globs allowed. Resolved against the study file's folder by `study`."""
+
+
+class Settings(BaseModel):
+    """Unknown keys are errors; values are not changed after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+
+
+class SourceBase(Settings):
+    """What all kinds of source share."""
+
+    name: Name
+    role: Role
+    images: Paths
+    limit: Count | None = None
+    split: SplitName | None = None
+    max_failed: Share = 0.05
+
+
+class AihubSource(SourceBase):
+    """AI-Hub 581: one JSON a photo, in a tree beside the photos."""
+
+    type: Literal["aihub"]
+    labels: Paths
+    per_damage: Count | None = None
+
+
+class CocoSource(SourceBase):
+    """COCO: one JSON for all photos."""
+
+    type: Literal["coco"]
+    annotations: Paths
+    classes: tuple[str, ...] | None = None
+    min_area: Share = 0.0
+
+
+class FolderSource(SourceBase):
+    """Photos without labels; the role says what they show."""
+
+    type: Literal["folder"]
+
+
+class YoloSource(SourceBase):
+    """YOLO: one text file a photo, lines of ``class cx cy w h`` in shares of the photo's sides."""
+
+    type: Literal["yolo"]
+    labels: Paths | None = None  # default: the images path with its last folder "images" read as "labels"
+    names: tuple[str, ...] = ("vehicle",)  # class names by number
+    classes: tuple[str, ...] | None = None
+    min_area: Share = 0.0
+
+
+Source = Annotated[AihubSource | CocoSource | FolderSource | YoloSource, Field(discriminator="type")]
+
+
+class SplitSettings(Settings):
+    """Shares of the photos that are not pinned."""
+
+    train: Share = 0.7
+    val: Share = 0.2
+    test: Share = 0.1
+    on_leak: Literal["stop", "exclude"] = "stop"
+
+    @model_validator(mode="after")
+    def _sum_to_one(self) -> Self:
+        total = self.train + self.val + self.test
+        if not math.isclose(total, 1.0, abs_tol=1e-6):
+            raise ValueError(f"shares of train, val and test that sum to 1 (these sum to {total:g})")
+        return self
+
+
+class TeacherSettings(Settings):
+    """The detector that auto-labels whole vehicles."""
+
+    weights: str = "yolov8x.pt"
+    classes: tuple[str, ...] = ("car", "bus", "truck")
+    imgsz: Side = 640
+    merge: Literal["max", "argmax"] = "max"
+    confidence: Share | None = None  # a default for systems that say nothing
+
+
+class SystemAsTeacher(Settings):
+    """A trained system of this study as the teacher of another."""
+
+    system: Name
+
+
+class LabelSettings(Settings):
+    """Which boxes a system is trained on."""
+
+    policy: Literal["damage", "hybrid"] = "hybrid"
+    confidence: Share = 0.25
+    fallback: Literal["damage", "union", "frame"] = "damage"
+    human: Switch = False  # human boxes, where they exist, are the labels (from ver6 on)
+
+
+class TrainSettings(BaseModel):
+    """Training settings: the recipes' own, and any other that Ultralytics knows (kept in ``model_extra``)."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    epochs: Count = 50
+    imgsz: Side = 640
+    batch: Count = 16
+    freeze: Index | tuple[Index, ...] | None = 10
+    lr0: Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)] = 1e-4
+    optimizer: str = "AdamW"
+    patience: Index = 15
+    close_mosaic: Index | None = None  # None: the library's default
+    device: str | Index | tuple[Index, ...] | None = None
+
+    def library_settings(self) -> dict[str, Any]:
+        """What is handed to the library, without what was left to its defaults."""
+        return {key: value for key, value in self.model_dump().items() if value is not None}
+
+
+class PredictSettings(Settings):
+    """How a system looks at photos."""
+
+    imgsz: Side | None = None  # default: train.imgsz, else 640
+    threshold: Share = 0.10  # vehicle if score >= threshold
+    device: str | Index | None = None
+
+
+class SystemSettings(Settings):
+    """One row of the comparison, with its recipe already merged in."""
+
+    name: Name
+    recipe: str
+    weights: str
+    trained: bool  # False: the baseline, never trained
+    classes: tuple[str, ...] = ("car", "bus", "truck")  # read as vehicle where the weights know several classes
+    merge: Literal["max", "argmax"] = "max"
+    teacher: TeacherSettings | SystemAsTeacher
+    labels: LabelSettings
+    limits: dict[str, Count] = Field(default_factory=dict)  # role or source name -> photos of train + val
+    train: TrainSettings
+    predict: PredictSettings
+
+    @property
+    def predict_imgsz(self) -> int:
+        """Longest side in pixels that photos are scaled to before inference."""
+        return self.predict.imgsz or (self.train.imgsz if self.trained else 640)

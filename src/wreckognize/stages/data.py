@@ -1,0 +1,151 @@
+"""From sources to labels: collect, split, label."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+
+from wreckognize.files import atomic_write, write_table
+from wreckognize.settings import SystemSettings
+from wreckognize.stages.looking import teacher_predictions
+from wreckognize.stages.run import REVISIONS, Run
+from wreckognize.study import Study
+from wreckognize.workspace import tree_signature
+
+
+def collect(run: Run) -> None:
+    """Sources -> ``catalog/``, ``quarantine.csv``."""
+    from wreckognize.collect import collect as collect_sources
+
+    study = run.study
+    outputs = [run.path("catalog", f"{name}.parquet") for name in ("photos", "boxes", "quarantine", "tally")]
+
+    def action() -> None:
+        collected = collect_sources(study.sources, seed=study.seed, progress=run.progress)
+        tables = (collected.catalog.photos, collected.catalog.boxes, collected.quarantine, collected.tally)
+        for path, table in zip(outputs, tables, strict=True):
+            write_table(path, table)
+        atomic_write(run.path("quarantine.csv"), collected.quarantine.write_csv())
+        _say_collected(run, collected.tally)
+
+    inputs = {
+        "revision": REVISIONS["collect"],
+        "seed": study.seed,
+        "sources": [source.model_dump(mode="json", exclude={"split"}) for source in study.sources],
+        "pins": {source.name: source.split for source in study.sources},
+        "files": tree_signature(_source_paths(study)),
+    }
+    run.workspace.run_stage("collect", inputs, outputs, action)
+
+
+def _source_paths(study: Study) -> Iterator[Path]:
+    for source in study.sources:
+        for field in ("images", "labels", "annotations"):
+            for path in getattr(source, field, None) or ():
+                if any(character in str(path) for character in "*?["):
+                    anchor = Path(path.anchor)
+                    yield from anchor.glob(str(path.relative_to(anchor)))
+                else:
+                    yield path
+
+
+def _say_collected(run: Run, tally: pl.DataFrame) -> None:
+    counts = dict(tally.group_by("outcome").agg(pl.col("count").sum()).iter_rows())
+    words = [f"{counts.get('used', 0):,} photos used"]
+    for outcome, word in (("quarantined", "quarantined"), ("not_wanted", "not wanted")):
+        if counts.get(outcome):
+            words.append(f"{counts[outcome]:,} {word}")
+    run.progress.say(f"collected: {', '.join(words)} (see quarantine.csv)")
+
+
+def split(run: Run) -> None:
+    """Groups and split -> ``split.parquet``; the test set is locked the first time and held to its lock after."""
+    from wreckognize.curate.groups import assign_groups
+    from wreckognize.curate.lock import check_lock, make_lock, read_lock
+    from wreckognize.curate.split import split_photos
+
+    study, photos = run.study, run.catalog.photos
+    outputs = [run.path("split.parquet"), run.path("catalog", "split.json")]
+    lock_file = run.path("test.lock.json")
+
+    def action() -> None:
+        result = split_photos(photos, assign_groups(photos), study.split, seed=study.seed)
+        if lock_file.exists():
+            check_lock(read_lock(lock_file), result.table, photos)
+        notes = {
+            "held_back": list(result.held_back),
+            "excluded": list(result.excluded),
+            "shortfalls": list(result.shortfalls),
+        }
+        write_table(outputs[0], result.table)
+        atomic_write(outputs[1], json.dumps(notes, ensure_ascii=False, indent=1))
+        if not lock_file.exists():
+            created = datetime.now(UTC).isoformat(timespec="seconds")
+            lock = make_lock(result.table, photos, study=study.study, seed=study.seed, created=created)
+            atomic_write(lock_file, lock.to_json())
+
+    inputs = {
+        "revision": REVISIONS["split"],
+        "photos": run.workspace.digest("collect")["catalog/photos.parquet"],
+        "split": study.split.model_dump(mode="json"),
+        "seed": study.seed,
+        "locked": lock_file.exists(),
+    }
+    if run.workspace.run_stage("split", inputs, outputs, action):
+        counts = dict(run.split.group_by("split").len().iter_rows())
+        run.progress.say("split: " + ", ".join(f"{counts.get(name, 0):,} {name}" for name in ("train", "val", "test")))
+    check_lock(read_lock(lock_file), run.split, photos)
+
+
+def split_notes(run: Run) -> tuple[str, ...]:
+    """What the split could not do as asked, in words."""
+    notes = json.loads(run.path("catalog", "split.json").read_text(encoding="utf-8"))
+    sentences = list(notes["shortfalls"])
+    if notes["held_back"]:
+        sentences.append(f"{len(notes['held_back'])} photos share a claim or a file with pinned test photos; held back.")
+    if notes["excluded"]:
+        sentences.append(f"{len(notes['excluded'])} photos of the training side were taken out because of a leak.")
+    return tuple(sentences)
+
+
+def label(run: Run, system: SystemSettings) -> None:
+    """A system's label policy -> ``systems/NAME/labels.parquet`` and ``photos.parquet``."""
+    from wreckognize.labeling.policies import make_labels
+
+    stage, predictions, digest = teacher_predictions(run, system)
+    outputs = [run.path("systems", system.name, f"{name}.parquet") for name in ("labels", "photos")]
+
+    def action() -> None:
+        result = make_labels(
+            run.catalog.photos,
+            run.split,
+            run.catalog.boxes,
+            pl.read_parquet(predictions),
+            system.labels,
+            system.limits,
+            seed=run.study.seed,
+        )
+        write_table(outputs[0], result.labels)
+        write_table(outputs[1], result.photos)
+        counts = dict(result.photos.group_by("outcome").len().iter_rows())
+        run.progress.say(
+            f"labels of {system.name}: {counts.get('labelled', 0):,} photos labelled, "
+            f"{counts.get('background', 0):,} backgrounds, {counts.get('left_out', 0):,} left out"
+        )
+
+    inputs = {
+        "revision": REVISIONS["label"],
+        "catalog": run.workspace.digest("collect"),
+        "split": run.workspace.digest("split")["split.parquet"],
+        "teacher": {stage: digest},
+        "labels": system.labels.model_dump(mode="json"),
+        "limits": dict(system.limits),
+        "seed": run.study.seed,
+    }
+    run.workspace.run_stage(f"label:{system.name}", inputs, outputs, action)
+
+

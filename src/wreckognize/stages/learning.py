@@ -1,0 +1,71 @@
+"""Where a system learns."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from wreckognize.files import atomic_write, sha256_of
+from wreckognize.settings import SystemSettings
+from wreckognize.stages.run import REVISIONS, Run, versions
+from wreckognize.study.weights import is_random
+
+
+def train(run: Run, system: SystemSettings) -> None:
+    """Fine-tune a system -> ``systems/NAME/weights/`` and ``training/``."""
+    from wreckognize.training.fine_tune import fine_tune
+    from wreckognize.training.layout import write_layout
+
+    folder = run.path("systems", system.name)
+    training = folder / "training"
+    outputs = [
+        folder / "weights" / "best.safetensors",
+        folder / "weights" / "model.json",
+        training / "result.json",
+        training / "work" / "results.csv",
+    ]
+    weights = run.start_weights(system.weights)
+    inputs = {
+        "revision": REVISIONS["train"],
+        "labels": run.workspace.digest(f"label:{system.name}"),
+        "photos": run.workspace.digest("collect")["catalog/photos.parquet"],
+        "weights": weights if is_random(weights) else sha256_of(Path(weights)),
+        "train": system.train.model_dump(mode="json"),
+        "seed": run.study.seed,
+        "versions": versions(),
+    }
+
+    def action() -> None:
+        _claim_training(training, inputs)
+        outcomes = pl.read_parquet(folder / "photos.parquet").filter(pl.col("outcome") != "left_out")
+        photos = run.catalog.photos.join(outcomes.select("photo", "split"), on="photo")
+        labels = pl.read_parquet(folder / "labels.parquet")
+        layout = write_layout(photos, labels, training / "data", progress=run.progress)
+        fine_tune(
+            weights,
+            layout,
+            system.train,
+            training,
+            seed=run.study.seed,
+            name=system.name,
+            progress=run.progress,
+            inherited=(run.workspace.lock_descriptor,),
+            trained_on=f"study {run.study.study}, system {system.name}, recipe {system.recipe}: "
+            f"{layout.train_photos} photos, {layout.val_photos} to choose the epoch",
+        )
+
+    run.workspace.run_stage(f"train:{system.name}", inputs, outputs, action)
+
+
+def _claim_training(training: Path, inputs: Mapping[str, Any]) -> None:
+    """Throw away what an earlier training from other inputs left, so that it is not gone on with."""
+    key = json.dumps(inputs, sort_keys=True, default=str)
+    owner = training / "key.txt"
+    if owner.exists() and owner.read_text(encoding="utf-8") != key:
+        shutil.rmtree(training)
+    atomic_write(owner, key)

@@ -1,0 +1,65 @@
+"""A study in its folder: what every stage is handed."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import polars as pl
+
+from wreckognize.catalog import Catalog
+from wreckognize.progress import Progress
+from wreckognize.settings import SystemSettings
+from wreckognize.study import Study
+from wreckognize.study.weights import resolve_weights
+from wreckognize.workspace import Workspace
+
+REVISIONS = {"collect": 1, "pass": 1, "split": 1, "label": 1, "train": 1, "latency": 1, "evaluate": 1, "report": 1}
+"""Raised when a stage's code changes what it writes, so that old runs do that stage again."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A study in its folder, and where to report."""
+
+    study: Study
+    workspace: Workspace
+    progress: Progress
+
+    def path(self, *parts: str) -> Path:
+        """A path below the run's folder."""
+        return self.workspace.path(*parts)
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """What the sources gave (after `collect`)."""
+        return Catalog.read(self.path("catalog"))
+
+    @cached_property
+    def split(self) -> pl.DataFrame:
+        """Which photo is in which split (after `split`)."""
+        return pl.read_parquet(self.path("split.parquet"))
+
+    def photos_of(self, *splits: str) -> pl.DataFrame:
+        """The catalog's photos in these splits, with their ``split``."""
+        chosen = self.split.filter(pl.col("split").is_in(list(splits))).select("photo", "split")
+        return self.catalog.photos.join(chosen, on="photo").sort("photo")
+
+    def weights_of(self, system: SystemSettings) -> str:
+        """What the system predicts with: the weights it was given, or those that training made."""
+        if system.trained:
+            return str(self.path("systems", system.name, "weights", "best.safetensors"))
+        return self.start_weights(system.weights)
+
+    def start_weights(self, weights: str) -> str:
+        """Absolute path, or an architecture's name."""
+        folder = self.study.file.parent if self.study.file else Path.cwd()
+        return str(resolve_weights(weights, folder))
+
+
+def versions() -> dict[str, str]:
+    """Versions of the libraries that decide the figures."""
+    names = ("torch", "ultralytics-opencv-headless", "opencv-python-headless")
+    return {name: importlib.metadata.version(name) for name in names}

@@ -1,0 +1,173 @@
+"""A study against the world: folders, weights, extras, the training library; and its parts against each other.
+
+Nothing is written and no library is imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from wreckognize.catalog import ROLES, SPLITS
+from wreckognize.errors import WeightsError
+from wreckognize.settings import CocoSource, Source, SystemAsTeacher, SystemSettings, TeacherSettings
+from wreckognize.study.build import Draft
+from wreckognize.study.paths import holds_files, is_glob, matches
+from wreckognize.study.problems import Problems, show
+from wreckognize.study.reader import Key
+from wreckognize.study.training import missing_modules
+from wreckognize.study.weights import resolve_weights
+
+
+def check_extras(problems: Problems) -> None:
+    """Every system and every teacher is a YOLO network, so every study needs the extra ``[yolo]``."""
+    missing = missing_modules()
+    if missing:
+        remedy = 'pip install "wreckognize[yolo]"'
+        problems.add((), f"{' and '.join(missing)} not installed", "the extra [yolo]", remedy)
+
+
+def check(draft: Draft, folder: Path, problems: Problems) -> None:
+    """Everything that concerns more than one part of a study, or its files."""
+    check_names([(key, source.name) for key, source in draft.sources], "source", problems)
+    check_names([(key, system.name) for key, system in draft.systems], "system", problems)
+    for key, source in draft.sources:
+        check_source(source, key, problems)
+    check_split(draft, problems)
+    check_weights(draft, folder, problems)
+    for key, system in draft.systems:
+        check_limits(system, key, draft.source_names, problems)
+    check_teachers(draft.systems, draft.system_names, problems)
+
+
+def check_names(names: Sequence[tuple[Key, str]], what: str, problems: Problems) -> None:
+    """No name twice: names are folders in the run, so case does not tell them apart."""
+    seen: dict[str, str] = {}
+    for key, name in names:
+        first = seen.setdefault(name.lower(), name)
+        if first is not name:
+            place = (*key, "name") if what == "source" else key
+            problems.add(place, f"a second {what} called {show(name)}", "a name of its own", "rename one of them")
+
+
+def check_source(source: Source, key: Key, problems: Problems) -> None:
+    """Every path and glob of a source stands for something that is not empty."""
+    if source.name in ROLES and source.name != source.role:
+        problems.add(
+            (*key, "name"), f"{show(source.name)}, the name of another role", "a name that is no role", "rename it"
+        )
+    _check_paths(source.images, (*key, "images"), problems)
+    if isinstance(source, CocoSource):
+        _check_paths(source.annotations, (*key, "annotations"), problems, files=True)
+    labels = getattr(source, "labels", None)
+    if labels:
+        _check_paths(labels, (*key, "labels"), problems)
+
+
+def _check_paths(paths: Sequence[Path], key: Key, problems: Problems, *, files: bool = False) -> None:
+    wanted = "an annotation file" if files else "a folder that holds files"
+    remedy = "check the path; it is relative to the study file"
+    for path in paths:
+        try:
+            found = matches(path)
+            if not found:
+                problems.add(
+                    key, f"no match for {path}" if is_glob(path) else f"no such path: {path}", wanted, remedy
+                )
+            elif files and any(match.is_dir() for match in found):
+                problems.add(key, f"a folder: {path}", wanted, "name the JSON file")
+            elif not any(holds_files(match) for match in found):
+                problems.add(key, f"an empty {'file' if found[0].is_file() else 'folder'}: {path}", wanted, remedy)
+        except (OSError, ValueError) as error:
+            problems.add(
+                key, f"{path!s}, which cannot be read ({error})", wanted, "check the path and permissions"
+            )
+
+
+def check_split(draft: Draft, problems: Problems) -> None:
+    """Every split that is needed can get photos: from a source pinned to it, or as a share of the others."""
+    if draft.split is None or len(draft.sources) < len(draft.source_names) or not draft.sources:
+        return  # what a broken source would be pinned to is not known
+    pins = {source.split for _, source in draft.sources}
+    trained = any(system.trained for _, system in draft.systems)
+    for name in SPLITS if trained else ("test",):
+        if name in pins:
+            continue
+        if getattr(draft.split, name) == 0:
+            found, remedy = "a share of 0", f"raise the share, or give a source `split: {name}`"
+        elif None not in pins:
+            found, remedy = "every source pinned to another split", f"give a source `split: {name}`, or unpin one"
+        else:
+            continue
+        problems.add(("split", name), found, f"photos for {name}", remedy)
+
+
+def check_weights(draft: Draft, folder: Path, problems: Problems) -> None:
+    """All weights are there: those of every system, and of every teacher that one of them learns from."""
+    common = draft.teacher or TeacherSettings()  # systems were built with the default where the study's is broken
+    if draft.teacher is not None and any(
+        system.trained and system.teacher == common for _, system in draft.systems
+    ):  # a teacher that nobody learns from is never loaded
+        _check_weights(draft.teacher.weights, ("teacher", "weights"), folder, problems)
+    for key, system in draft.systems:
+        _check_weights(system.weights, (*key, "weights"), folder, problems)
+        teacher = system.teacher
+        if system.trained and isinstance(teacher, TeacherSettings) and teacher != common:
+            _check_weights(teacher.weights, (*key, "teacher", "weights"), folder, problems)
+
+
+def _check_weights(text: str, key: Key, folder: Path, problems: Problems) -> None:
+    try:
+        resolve_weights(text, folder)
+    except WeightsError as error:
+        found = f"{error.what}: {error.where}"
+        problems.add(key, found, "a .pt or .safetensors file", error.remedy)
+
+
+def check_limits(system: SystemSettings, key: Key, sources: Collection[str], problems: Problems) -> None:
+    """Limits name roles or sources."""
+    known = {*ROLES, *sources}
+    for name in system.limits:
+        if name not in known:
+            problems.unknown((*key, "limits", name), name, known, "role or source")
+
+
+def check_teachers(
+    systems: Sequence[tuple[Key, SystemSettings]], names: Collection[str], problems: Problems
+) -> None:
+    """Systems that teach are in the study and do not wait for each other."""
+    for key, system in systems:
+        if isinstance(system.teacher, SystemAsTeacher) and system.teacher.system not in names:
+            problems.unknown((*key, "teacher", "system"), system.teacher.system, names, "system")
+    _, circle = teaching_order([system for _, system in systems])
+    if circle:
+        problems.add(
+            ("systems", circle[0], "teacher", "system"),
+            f"systems that wait for each other: {', '.join(circle)}",
+            "teachers that can be trained first",
+            "give one of them another teacher",
+        )
+
+
+def teaching_order(systems: Sequence[SystemSettings]) -> tuple[tuple[SystemSettings, ...], tuple[str, ...]]:
+    """Systems with every teacher before those it teaches, otherwise in the order given.
+
+    Returns:
+        The systems in that order, and the names of the first circle of systems that wait for each other (such a
+        circle is broken at the system met first); empty where there is none.
+    """
+    by_name = {system.name: system for system in systems}
+    ordered: dict[str, SystemSettings] = {}
+    circle: tuple[str, ...] = ()
+    for name in by_name:
+        chain: list[str] = []
+        link: str | None = name
+        while link in by_name and link not in ordered:
+            if link in chain:
+                circle = circle or tuple(chain[chain.index(link) :])
+                break
+            chain.append(link)
+            teacher = by_name[link].teacher
+            link = teacher.system if isinstance(teacher, SystemAsTeacher) else None
+        ordered |= {link: by_name[link] for link in reversed(chain)}
+    return tuple(ordered.values()), circle

@@ -1,0 +1,147 @@
+"""The study: what a study file says, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from wreckognize.errors import StudyError
+from wreckognize.recipes import load_recipe
+from wreckognize.settings import Source, SplitSettings, SystemSettings, TeacherSettings
+from wreckognize.study.build import build
+from wreckognize.study.checks import check, check_extras, teaching_order
+from wreckognize.study.overrides import apply_overrides
+from wreckognize.study.problems import Problems
+from wreckognize.study.reader import dump, plain, read_document
+
+if TYPE_CHECKING:
+    from wreckognize.pipeline import RunResult, Until
+    from wreckognize.progress import Progress
+
+
+@dataclass(frozen=True)
+class Study:
+    """One study, whole: recipes merged in, paths absolute, everything checked.
+
+    Attributes:
+        study: its name.
+        seed: of everything random in it.
+        sources: where photos come from, in file order.
+        split: shares of train, val and test.
+        teacher: labels whole vehicles for the systems that name no other.
+        systems: the rows of the comparison, in file order.
+        file: the study file; ``None`` if it was made from Python.
+    """
+
+    study: str
+    seed: int
+    sources: tuple[Source, ...]
+    split: SplitSettings
+    teacher: TeacherSettings
+    systems: tuple[SystemSettings, ...]
+    file: Path | None = field(default=None, compare=False)
+
+    @classmethod
+    def load(cls, path: str | Path, *, overrides: Sequence[str] = ()) -> Self:
+        """Read and check a study file.
+
+        Args:
+            path: the file; paths in it are relative to its folder.
+            overrides: ``key=value`` texts as after ``--set``, e.g. ``systems.ver5.train.epochs=5``.
+
+        Raises:
+            StudyError: with all problems at once. Nothing was written.
+        """
+        path = Path(path)
+        document = read_document(path)
+        problems = Problems(str(path), document.lines, found=list(document.problems))
+        return cls._make(document.content, path.absolute().parent, path.absolute(), overrides, problems)
+
+    @classmethod
+    def from_mapping(
+        cls, mapping: Mapping[str, Any], folder: str | Path = ".", *, overrides: Sequence[str] = ()
+    ) -> Self:
+        """As `load`, from the values a study file would hold; ``folder`` is what relative paths start from.
+
+        Raises:
+            StudyError: with all problems at once.
+        """
+        problems = Problems("study")
+        return cls._make(plain(mapping, "study"), Path(folder).absolute(), None, overrides, problems)
+
+    @classmethod
+    def _make(
+        cls, content: dict[str, Any], folder: Path, file: Path | None, overrides: Sequence[str], problems: Problems
+    ) -> Self:
+        check_extras(problems)
+        apply_overrides(content, overrides, problems)
+        draft = build(content, folder, problems)
+        check(draft, folder, problems)
+        if problems.found or draft.head is None or draft.split is None or draft.teacher is None:
+            raise StudyError(problems.found)
+        return cls(
+            study=draft.head.study,
+            seed=draft.head.seed,
+            sources=tuple(source for _, source in draft.sources),
+            split=draft.split,
+            teacher=draft.teacher,
+            systems=tuple(system for _, system in draft.systems),
+            file=file,
+        )
+
+    def resolved(self) -> str:
+        """The study as YAML with nothing left to defaults, recipes or the working folder.
+
+        Loading it gives an equal study.
+        """
+        return dump(
+            {
+                "study": self.study,
+                "seed": self.seed,
+                "sources": [source.model_dump(mode="json", exclude_none=True) for source in self.sources],
+                "split": self.split.model_dump(mode="json"),
+                "teacher": self.teacher.model_dump(mode="json"),
+                "systems": {system.name: _resolved_system(system) for system in self.systems},
+            }
+        )
+
+    def systems_in_order(self) -> tuple[SystemSettings, ...]:
+        """The systems with every teacher before those it teaches, otherwise in file order."""
+        return teaching_order(self.systems)[0]
+
+    def system(self, name: str) -> SystemSettings:
+        """The system of this name.
+
+        Raises:
+            KeyError: there is none.
+        """
+        for system in self.systems:
+            if system.name == name:
+                return system
+        raise KeyError(name)
+
+    def run(
+        self,
+        *,
+        out: str | Path | None = None,
+        until: Until = "report",
+        only: Sequence[str] = (),
+        progress: Progress | None = None,
+    ) -> RunResult:
+        """Run the study; see `wreckognize.pipeline.run`."""
+        from wreckognize.pipeline import run
+
+        return run(self, out=out, until=until, only=only, progress=progress)
+
+
+def _resolved_system(system: SystemSettings) -> dict[str, Any]:
+    values = system.model_dump(mode="json", exclude={"name", "trained"})
+    if not system.trained:
+        return {key: value for key, value in values.items() if key not in ("labels", "limits", "train")}
+    dropped = dict.fromkeys(load_recipe(system.recipe).limits.keys() - system.limits.keys())
+    values["limits"] |= {
+        name: None for name in sorted(dropped)
+    }  # a limit of the recipe that the system does without
+    return values

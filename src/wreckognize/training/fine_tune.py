@@ -1,0 +1,186 @@
+"""Running a training: start the child, show how far it is, bring back what it made."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from wreckognize.detectors.ultralytics import fence
+from wreckognize.errors import TrainingError
+from wreckognize.files import atomic_write
+from wreckognize.progress import Progress, Task
+from wreckognize.settings import TrainSettings
+from wreckognize.training.job import TrainJob, TrainResult
+from wreckognize.training.layout import Layout
+
+POLL_SECONDS = 0.2
+LOG_LINES_SHOWN = 12
+
+
+def fine_tune(
+    weights: str,
+    layout: Layout,
+    settings: TrainSettings,
+    folder: Path,
+    *,
+    seed: int,
+    name: str,
+    progress: Progress,
+    inherited: Sequence[int] = (),
+    trained_on: str = "",
+) -> TrainResult:
+    """Train one system and write ``../weights/best.safetensors`` with its card.
+
+    A training that was interrupted goes on after its last whole epoch.
+
+    Args:
+        weights: what to start from.
+        layout: the training folder.
+        settings: of the system.
+        folder: ``systems/NAME/training``; holds ``work/results.csv``, the log and the checkpoints.
+        seed: used unless the settings name one.
+        name: of the system, for progress and errors.
+        progress: where to report.
+        inherited: file descriptors the child keeps open (the lock of the run's folder).
+        trained_on: a sentence for the model card.
+
+    Raises:
+        TrainingError: the child ended without a result; the end of its log is in the text.
+    """
+    job = TrainJob(
+        weights=weights,
+        data=layout.data_file,
+        folder=folder,
+        settings={"seed": seed, "deterministic": True, **library_settings(settings)},
+        parent=os.getpid(),
+        trained_on=trained_on,
+    )
+    job_file = folder / "job.json"
+    atomic_write(job_file, job.model_dump_json(indent=1))
+    log = folder / "train.log"
+    environment = {**os.environ, **fence(_library_folder(folder)), "PYTHONUNBUFFERED": "1"}
+    command = [sys.executable, "-m", "wreckognize.training.child", str(job_file)]
+    with log.open("ab") as output:
+        child = subprocess.Popen(
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            pass_fds=tuple(inherited),
+            start_new_session=True,  # so that the child and all it starts can be ended together
+            cwd=folder,
+        )
+    try:
+        _follow(child, job, name, progress)
+    finally:
+        _end(child)
+    if child.returncode != 0 or not job.result.exists():
+        raise TrainingError(
+            f"training of {name} ended with exit code {child.returncode} and no result\n{_tail(log)}",
+            where=str(log),
+            remedy="read the end of the log above; after mending the cause, run the same command again: "
+            "it goes on after the last whole epoch",
+        )
+    _tidy(folder)
+    return read_result(folder)
+
+
+def read_result(folder: Path) -> TrainResult:
+    """What the finished training in ``folder`` left."""
+    return TrainResult.model_validate_json((folder / "result.json").read_bytes())
+
+
+def library_settings(settings: TrainSettings) -> dict[str, Any]:
+    """Settings in the form the library takes (several devices as one string)."""
+    values = settings.library_settings()
+    device = values.get("device")
+    if isinstance(device, list | tuple):
+        values["device"] = ",".join(str(number) for number in device)
+    return values
+
+
+def _library_folder(folder: Path) -> Path:
+    library = folder / "library"
+    library.mkdir(parents=True, exist_ok=True)
+    return library
+
+
+def _follow(child: subprocess.Popen[bytes], job: TrainJob, name: str, progress: Progress) -> None:
+    """Show the child's events until it ends."""
+    position = job.events.stat().st_size if job.events.exists() else 0
+    total = _total_batches(job)
+    with progress.task(f"training {name}", total, unit="batches") as task:
+        done = 0
+        while True:
+            ended = child.poll() is not None
+            events, position = _new_events(job.events, position)
+            for event in events:
+                done = _show(event, done, task)
+            if ended:
+                return
+            time.sleep(POLL_SECONDS)
+
+
+def _total_batches(job: TrainJob) -> int:
+    photos = sum(1 for _ in (job.data.parent / "images" / "train").iterdir())
+    batch, epochs = int(job.settings["batch"]), int(job.settings["epochs"])
+    return -(-photos // batch) * epochs
+
+
+def _new_events(file: Path, position: int) -> tuple[list[Mapping[str, Any]], int]:
+    if not file.exists():
+        return [], position
+    with file.open("rb") as events:
+        events.seek(position)
+        text = events.read()
+    whole = text[: text.rfind(b"\n") + 1]  # a line may be half written
+    return [json.loads(line) for line in whole.splitlines()], position + len(whole)
+
+
+def _show(event: Mapping[str, Any], done: int, task: Task) -> int:
+    """Advance the bar to where the event says the training stands; return the batches shown as done."""
+    if event["event"] == "start":
+        now = int(event["epoch"]) * int(event["batches"])  # a resumed training starts further on
+        task.advance(now - done)
+        return now
+    if event["event"] == "epoch" and event.get("map50_95") is not None:
+        task.note(f"epoch {event['epoch']}  mAP50-95 {event['map50_95']:.3f}")
+    steps = int(event.get("batches_new", 0))
+    task.advance(steps)
+    return done + steps
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """End the child and everything it started, if it still runs."""
+    if child.poll() is None:
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGTERM)
+        try:
+            child.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            with suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+
+
+def _tail(log: Path) -> str:
+    lines = log.read_text(errors="replace").splitlines()[-LOG_LINES_SHOWN:]
+    return "\n".join(f"    | {line}" for line in lines)
+
+
+def _tidy(folder: Path) -> None:
+    """Remove what only a resume would need, and the linked photos."""
+    for file in ("checkpoint.pt", "checkpoint-best.pt"):
+        (folder / file).unlink(missing_ok=True)
+    shutil.rmtree(folder / "library", ignore_errors=True)
+    shutil.rmtree(folder / "work" / "weights", ignore_errors=True)

@@ -1,0 +1,101 @@
+"""The Ultralytics trainer with the few things changed that this package cannot do without.
+
+Imported in the training child only, after the library is fenced.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from ultralytics.models.yolo.detect import DetectionTrainer
+
+from wreckognize.detectors.ultralytics import cpu_threads, load_network
+from wreckognize.files import atomic_path
+
+
+def end_with_parent(parent: int) -> None:
+    """End this process, and its process group if it leads one, as soon as ``parent`` is no longer its parent."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.2)
+        if os.getpgrp() == os.getpid():
+            os.killpg(0, signal.SIGKILL)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="end-with-parent", daemon=True).start()
+
+
+class FineTuner(DetectionTrainer):
+    """The library's detection trainer with three things changed.
+
+    * It starts from any weights this package reads, also without a pickle.
+    * It keeps whole copies of its checkpoints, because the library writes them in place.
+    * On a CPU it uses every core, and bfloat16 with channels-last if ``amp: bf16`` is asked for (the stock trainer
+      takes one core less and refuses bfloat16).
+    """
+
+    model: Any  # the name of weights at first, a network after `setup_model`
+
+    def __init__(self, cfg: Any, overrides: dict[str, Any] | None = None, _callbacks: Any = None) -> None:
+        if "LOCAL_RANK" in os.environ:  # a worker of a training on several GPUs: its launcher must not outlive us
+            end_with_parent(os.getppid())
+        super().__init__(cfg, overrides, _callbacks)
+        if self.device.type == "cpu":
+            torch.set_num_threads(cpu_threads())
+
+    def setup_model(self) -> Any:
+        """Build the network to train; when resuming, leave it to the library."""
+        if isinstance(self.model, torch.nn.Module) or self.resume:
+            return super().setup_model()
+        network = load_network(str(self.model))
+        for parameter in network.model.parameters():
+            parameter.requires_grad_(True)
+        self.model = self.get_model(cfg=network.model.yaml, weights=network.model, verbose=False)
+        return None
+
+    @property
+    def _bf16_on_cpu(self) -> bool:
+        return self.device.type == "cpu" and self.bf16_wanted
+
+    @property
+    def bf16_wanted(self) -> bool:
+        """Whether ``amp: bf16`` was asked for."""
+        return str(getattr(self, "_amp_wanted", self.args.amp)).lower() == "bf16"
+
+    def _setup_train(self) -> None:
+        self._amp_wanted = self.args.amp
+        if self._bf16_on_cpu:
+            self.args.amp = False  # the library's own bfloat16 path is for CUDA alone and raises here
+        super()._setup_train()
+        if self._bf16_on_cpu:
+            self.amp = True  # autocast on a CPU is bfloat16; no gradient scaling is needed
+            self.model = self.model.to(memory_format=torch.channels_last)
+
+    def preprocess_batch(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """As the library does, with the photos laid out as the network is."""
+        batch = super().preprocess_batch(batch)
+        if self._bf16_on_cpu:
+            batch["img"] = batch["img"].contiguous(memory_format=torch.channels_last)
+        return batch
+
+    def save_model(self) -> Any:
+        """Save as the library does, then keep whole copies to resume from."""
+        saved = super().save_model()
+        root = Path(self.save_dir).parent
+        if self.best.exists() and self.best_fitness == self.fitness:
+            _copy_whole(self.best, root / "checkpoint-best.pt")
+        _copy_whole(self.last, root / "checkpoint.pt")
+        return saved
+
+
+def _copy_whole(source: Path, target: Path) -> None:
+    with atomic_path(target) as part:
+        shutil.copyfile(source, part)

@@ -1,0 +1,135 @@
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from wreckognize.errors import WorkspaceError
+from wreckognize.files import atomic_write
+from wreckognize.workspace import fingerprint_of, open_workspace, tree_signature
+
+
+class Counter:
+    def __init__(self, path, text="x"):
+        self.path, self.text, self.calls = path, text, 0
+
+    def __call__(self):
+        self.calls += 1
+        atomic_write(self.path, self.text)
+
+
+def run_once(root, inputs, counter):
+    with open_workspace(root) as workspace:
+        return workspace.run_stage("stage", inputs, [counter.path], counter)
+
+
+def test_a_stage_runs_again_only_when_its_inputs_or_outputs_change(tmp_path):
+    root = tmp_path / "run"
+    counter = Counter(root / "out.txt")
+    assert run_once(root, {"epochs": 1}, counter)
+    assert not run_once(root, {"epochs": 1}, counter)
+    assert run_once(root, {"epochs": 2}, counter)
+    counter.path.write_text("changed by hand")
+    assert run_once(root, {"epochs": 2}, counter)
+    counter.path.unlink()
+    assert run_once(root, {"epochs": 2}, counter)
+    assert counter.calls == 4
+
+
+def test_a_stage_that_failed_is_not_recorded(tmp_path):
+    root = tmp_path / "run"
+    with open_workspace(root) as workspace:
+
+        def fail():
+            raise OSError("disk full")
+
+        with pytest.raises(OSError, match="disk full"):
+            workspace.run_stage("stage", {}, [root / "out.txt"], fail)
+        assert "stage" not in workspace.stages
+    assert json.loads((root / "state.json").read_text())["stages"] == {}
+
+
+def test_digests_name_the_outputs_by_content(tmp_path):
+    root = tmp_path / "run"
+    with open_workspace(root) as workspace:
+        for name in ("a", "b"):
+            counter = Counter(root / f"{name}.txt", "same")
+            workspace.run_stage(name, {}, [counter.path], counter)
+        assert workspace.digest("a")["a.txt"] == workspace.digest("b")["b.txt"]
+
+
+def test_the_second_run_is_told_who_holds_the_folder(tmp_path):
+    root = tmp_path / "run"
+    code = "import sys; from wreckognize.workspace import open_workspace\nfrom pathlib import Path\n"
+    code += "with open_workspace(Path(sys.argv[1])): pass"
+    with open_workspace(root):
+        second = subprocess.run([sys.executable, "-c", code, str(root)], capture_output=True, text=True)
+    assert second.returncode != 0
+    assert f"process {os.getpid()} on" in second.stderr
+    third = subprocess.run([sys.executable, "-c", code, str(root)], capture_output=True, text=True)
+    assert third.returncode == 0, third.stderr
+
+
+def test_the_lock_of_a_killed_run_is_not_stale(tmp_path):
+    root = tmp_path / "run"
+    code = (
+        "import os, signal, sys; from wreckognize.workspace import open_workspace\nfrom pathlib import Path\n"
+        "with open_workspace(Path(sys.argv[1])): os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    assert subprocess.run([sys.executable, "-c", code, str(root)]).returncode == -9
+    with open_workspace(root) as workspace:
+        assert dict(workspace.stages) == {}
+
+
+def test_parts_of_a_killed_write_are_cleared(tmp_path):
+    root = tmp_path / "run"
+    with open_workspace(root):
+        pass
+    (root / "catalog").mkdir()
+    (root / "catalog" / "photos.parquet.123.part").write_text("half")
+    with open_workspace(root):
+        assert list((root / "catalog").iterdir()) == []
+
+
+def test_a_folder_that_is_no_run_is_refused_and_left_alone(tmp_path):
+    (tmp_path / "holiday.jpg").write_bytes(b"photo")
+    with pytest.raises(WorkspaceError, match=r"not a run.*holiday\.jpg"), open_workspace(tmp_path):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["holiday.jpg"]
+
+
+def test_a_broken_state_is_said(tmp_path):
+    with open_workspace(tmp_path / "run"):
+        pass
+    (tmp_path / "run" / "state.json").write_text("{")
+    with pytest.raises(WorkspaceError, match=r"state\.json"), open_workspace(tmp_path / "run"):
+        pass
+
+
+def test_a_folder_that_cannot_be_made_is_said(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(WorkspaceError, match="cannot be written"), open_workspace(tmp_path / "file" / "run"):
+        pass
+
+
+def test_the_signature_of_a_tree_changes_with_names_sizes_and_times(tmp_path):
+    (tmp_path / "deep").mkdir()
+    photo = tmp_path / "deep" / "a.jpg"
+    photo.write_bytes(b"1")
+    os.utime(photo, ns=(1, 1))
+    signatures = [tree_signature([tmp_path])]
+    os.utime(photo, ns=(2, 2))
+    signatures.append(tree_signature([tmp_path]))
+    photo.rename(photo.with_name("b.jpg"))
+    signatures.append(tree_signature([tmp_path]))
+    photo.with_name("b.jpg").write_bytes(b"22")
+    os.utime(photo.with_name("b.jpg"), ns=(2, 2))
+    signatures.append(tree_signature([tmp_path]))
+    assert len(set(signatures)) == 4
+    assert tree_signature([tmp_path / "deep" / "b.jpg"]) == signatures[-1]
+
+
+def test_the_fingerprint_does_not_depend_on_the_order_of_keys():
+    assert fingerprint_of({"a": 1, "b": "차"}) == fingerprint_of({"b": "차", "a": 1})
+    assert fingerprint_of({"a": 1}) != fingerprint_of({"a": 2})
