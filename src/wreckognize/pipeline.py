@@ -79,7 +79,8 @@ def run(
 
         data.collect(run)
         if reached("split"):
-            looking.teacher_pass(run)
+            if any(system.trained and system.teacher == study.teacher for system in study.systems):
+                looking.teacher_pass(run)
             data.split(run)
         teachers = {system.teacher.system for system in systems if isinstance(system.teacher, SystemAsTeacher)}
         for system in systems:

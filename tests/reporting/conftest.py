@@ -103,24 +103,18 @@ def system_report(
     trained = name != "baseline"
     learned = photos.join(test, on="photo", how="anti")
     origins = ("teacher", "damage", "frame", "human")
-    vehicles = learned.filter("has_vehicle").with_row_index("number").with_columns(
-        (pl.lit("labelled").alias("outcome"))
-    )  # fmt: skip
+    vehicles = learned.filter("has_vehicle").with_row_index("number")
     kept = vehicles.filter(pl.col("number") % 11 != 0)
-    labels = pl.DataFrame(
-        [
-            (photo, "train", 10.0, 10.0, width - 10.0, height - 10.0, "vehicle", origins[number % 4], 0.8 if number % 4 == 0 else None)
-            for number, photo, width, height in kept.select("number", "photo", "width", "height").iter_rows()
-        ],
-        schema=LABEL_SCHEMA,
-        orient="row",
-        strict=False,
-    )  # fmt: skip
-    outcomes = [(photo, "train", "labelled", None) for photo in kept["photo"]]
-    outcomes += [
-        (photo, "train", "left_out", "no teacher box")
-        for photo in vehicles.filter(pl.col("number") % 11 == 0)["photo"]
+    rows = [
+        (photo, "train", 10.0, 10.0, width - 10.0, height - 10.0, "vehicle", origins[number % 4], 0.8)
+        for number, photo, width, height in kept.select("number", "photo", "width", "height").iter_rows()
     ]
+    labels = pl.DataFrame(rows, schema=LABEL_SCHEMA, orient="row", strict=False).with_columns(
+        pl.when(pl.col("origin") == "teacher").then("confidence")
+    )
+    left_out = vehicles.filter(pl.col("number") % 11 == 0)["photo"]
+    outcomes = [(photo, "train", "labelled", None) for photo in kept["photo"]]
+    outcomes += [(photo, "train", "left_out", "no teacher box") for photo in left_out]
     outcomes += [(photo, "train", "background", None) for photo in learned.filter(~pl.col("has_vehicle"))["photo"]]
     figures = evaluate_system(
         name, test, boxes, predictions, threshold=0.10,
@@ -217,8 +211,11 @@ def make_report(tmp_path_factory: pytest.TempPathFactory) -> MakeReport:
 @pytest.fixture(scope="session")
 def full_report(make_report: MakeReport) -> ReportInput:
     """Five systems with everything a report can hold."""
-    quarantine = [("aihub", f"images/{number}.jpg", reason, "fetch the photo again, or take it away")
-                  for number, reason in enumerate(["truncated or damaged photo"] * 40 + ["label without photo"] * 20)]  # fmt: skip
+    reasons = ["truncated or damaged photo"] * 40 + ["label without photo"] * 20
+    quarantine = [
+        ("aihub", f"images/{number}.jpg", reason, "fetch the photo again, or take it away")
+        for number, reason in enumerate(reasons)
+    ]
     tally = [
         ("aihub", "used", "", 80),
         ("aihub", "quarantined", "truncated or damaged photo", 40),

@@ -193,7 +193,7 @@ def test_a_vanished_photo_is_said_and_ends_nothing(make_report):
     ("counts", "settings", "said", "unsaid"),
     [
         ((30, 20, 40), {}, "baseline finds", "None of these"),
-        ((30, 20, 0), {}, "The test set has 0 backgrounds", "roc"),
+        ((30, 20, 0), {}, "The test set has 0 backgrounds", "ROC: damaged"),
         ((0, 20, 40), {}, "The test set has no damaged car.", "By damage type"),
         ((30, 20, 40), {"boxes": False}, "no person drew whole vehicles", "box by box"),
     ],

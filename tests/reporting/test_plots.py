@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 from dataclasses import replace
+from importlib.resources import files
 
 import cv2
 import numpy as np
@@ -30,7 +31,7 @@ def test_the_svg_is_well_formed_and_takes_the_colours_of_the_page(plot: Plot):
     assert "var(--series-0)" in svg
     assert "var(--ink)" in svg
     assert not any(colour in svg for colour in SERIES_COLOURS)
-    texts = ["".join(text.itertext()) for text in root.iter("{http://www.w3.org/2000/svg}text")]
+    texts = ["".join(text.itertext()) for text in root.iter("text")]
     assert {"baseline <b>$x$</b> & more", "2.5 %", "10 %", "100 %"} <= set(texts)
 
 
@@ -41,9 +42,8 @@ def test_ids_of_two_svgs_do_not_meet(plot: Plot):
     first, second = to_svg(plot), to_svg(replace(plot, name="other"))
     assert ids(first)
     assert not ids(first) & ids(second)
-    used = {
-        element.get("href", "#")[1:] for element in ET.fromstring(first).iter("{http://www.w3.org/2000/svg}use")
-    }
+    used = {element.get("href", "#")[1:] for element in ET.fromstring(first).iter("use")}
+    assert used
     assert used <= ids(first)
 
 
@@ -84,3 +84,11 @@ def test_thinning_keeps_a_steep_rise_and_a_flat_stretch():
     thin_x, thin_y = thinned(x, y, 100)
     assert np.abs(np.diff(thin_x)).max() < 0.03
     assert np.abs(np.diff(thin_y)).max() < 0.03
+
+
+def test_the_style_sheet_knows_the_colour_of_every_series():
+    sheet = (files("wreckognize.reporting") / "templates" / "report.css").read_text("utf-8")
+    light, dark = sheet.split("prefers-color-scheme: dark")
+    for number, colour in enumerate(SERIES_COLOURS):
+        assert f"--series-{number}: {colour};" in light
+        assert f"--series-{number}: " in dark

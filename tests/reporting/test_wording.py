@@ -77,6 +77,10 @@ def test_shown_text_is_bounded_and_has_no_control_characters(text: str):
     assert not any(ord(letter) < 32 or ord(letter) == 127 for letter in shown)
 
 
+def test_the_number_of_units_is_small():
+    assert [duration(59.4), duration(60), duration(3600)] == ["59 s", "1 min 0 s", "1 h 0 min"]
+
+
 def test_lists_and_plurals_read_as_sentences():
     assert [listed([]), listed(["a"]), listed(["a", "b"])] == ["", "a", "a and b"]
     assert [plural(0, "car"), plural(2, "box", "boxes")] == ["0 cars", "2 boxes"]

@@ -70,9 +70,9 @@ def numbers(value: object) -> list[float] | None:
     >>> numbers(["1", 2.5])
     [1.0, 2.5]
     """
-    if not isinstance(value, list):
+    if not isinstance(value, list) or any(isinstance(item, bool) for item in value):
         return None
     try:
-        return [float(item) for item in value if not isinstance(item, bool)]
+        return [float(item) for item in value]
     except (TypeError, ValueError, OverflowError):
         return None

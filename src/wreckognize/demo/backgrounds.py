@@ -65,6 +65,8 @@ def paint_surface(rng: np.random.Generator, drawing: Image) -> None:
         _cloth,
         _cupboard,
         _planks,
+        _lockers,
+        _pane,
     )
     surfaces[int(rng.integers(len(surfaces)))](rng, drawing)
 
@@ -254,6 +256,32 @@ def _cupboard(rng: np.random.Generator, drawing: Image) -> None:
             disc(drawing, x + 0.5 * step, 0.6 * split, 0.22 * step, 0.22 * step, tint(colour, 0.6))
             disc(drawing, x + 0.5 * step, 0.6 * split, 0.18 * step, 0.18 * step, (80, 70, 60))
     stroke(drawing, [(0, split + 20), (width, split + 20)], tint(colour, 0.45), 5)
+
+
+def _lockers(rng: np.random.Generator, drawing: Image) -> None:
+    """Painted steel doors that have been scratched."""
+    _cupboard(rng, drawing)
+    height, width = drawing.shape[:2]
+    middle, bright = rng.uniform(0.2, 0.8, 2) * (width, height), float(rng.choice([60.0, 200.0]))
+    for _ in range(int(rng.integers(6, 20))):
+        start = middle + rng.normal(0, 0.15, 2) * (width, height)
+        along = np.linspace(0, rng.uniform(0.1, 0.5) * width, 6)
+        points = np.stack([start[0] + along, start[1] + rng.normal(0, 4, 6)], axis=1)
+        stroke(drawing, points, (bright, bright, bright), float(rng.integers(1, 6)))
+
+
+def _pane(rng: np.random.Generator, drawing: Image) -> None:
+    """A shop window, cracked."""
+    height, width = drawing.shape[:2]
+    vertical_gradient(drawing, 0, height, (120, 104, 90), (70, 62, 54))
+    middle = rng.uniform(0.25, 0.75, 2) * (width, height)
+    for angle in rng.uniform(0, 2 * np.pi, int(rng.integers(8, 18))):
+        reach = np.linspace(0, rng.uniform(0.2, 0.6) * width, 5)[:, None] * (np.cos(angle), np.sin(angle))
+        stroke(drawing, middle + reach + rng.normal(0, 6, (5, 2)), (226, 228, 226), float(rng.integers(1, 4)))
+    frame = pick_colour(rng, _PLASTER)
+    for x in (0.0, rng.uniform(0.3, 0.7) * width, width - 22.0):
+        rectangle(drawing, (x, 0, x + 22, height), frame)
+    rectangle(drawing, (0, height - 30, width, height), frame)
 
 
 def _planks(rng: np.random.Generator, drawing: Image) -> None:

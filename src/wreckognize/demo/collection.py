@@ -1,7 +1,7 @@
 """The demo's collection: drawn photos and their labels, laid out as real sources are.
 
-    claims/images/TS_damage, claims/labels/TL_damage  AI-Hub 581: a JSON a photo, one to three photos a claim
-    wrecks/images, wrecks/instances.json              COCO: damaged vehicles, with whole-vehicle boxes (human truth)
+    claims/images/TS_damage, claims/labels/TL_damage  AI-Hub 581: a JSON a photo, up to three a claim
+    wrecks/images, wrecks/instances.json              COCO: damaged vehicles, boxes round the whole vehicle
     street/images, street/instances.json              COCO: intact vehicles, and places without one
     fleet/images, fleet/labels                        YOLO: intact vehicles
     showroom                                          a plain folder: intact vehicles
@@ -34,7 +34,7 @@ from wreckognize.files import atomic_write
 from wreckognize.progress import Progress, Silent, Task
 
 STUDY = Path(__file__).with_name("study.yaml")
-CLOSE_UP_SHARE = 0.45
+CLOSE_UP_SHARE = 0.5
 """Of the damaged photos: the vehicle exceeds the frame and only a part of it is seen."""
 
 _MARK = "collection.json"

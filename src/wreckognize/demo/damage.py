@@ -163,7 +163,7 @@ def _crush(rng: np.random.Generator, drawing: Image, mask: Mask, sight: _Sight, 
     rx, ry = reach * rng.uniform(0.6, 0.8), reach * rng.uniform(0.65, 0.95)
     falloff = _falloff((cx, cy, rx, ry))
     push = rng.uniform(-0.2, 0.2, 2)
-    noise = [smooth_noise(rng, _TEXTURE, _TEXTURE, (9, 9)) * 0.07 + push[axis] for axis in (0, 1)]
+    noise = [smooth_noise(rng, _TEXTURE, _TEXTURE, (9, 9)) * 0.055 + push[axis] for axis in (0, 1)]
     facets = _facets(rng, int(rng.integers(22, 40)))
     shift = sight.bring(cv2.merge([noise[0] * falloff, noise[1] * falloff])) * np.float32(sight.length)
     x1, y1, x2, y2 = sight.window

@@ -148,7 +148,7 @@ def _whole_view(rng: np.random.Generator, vehicle: Vehicle, target: Panel, width
     camera = _facing(rng, vehicle, target, float(rng.uniform(1.7, 3.0)), np.deg2rad(58))
     seen = camera.project(vehicle.corners)
     extent = np.ptp(seen, axis=0)
-    scale = float(rng.uniform(0.42, 0.95)) * min(width / extent[0], 0.92 * height / extent[1])
+    scale = float(rng.uniform(0.38, 0.8)) * min(width / extent[0], 0.92 * height / extent[1])
     low, high = seen.min(axis=0) * scale, seen.max(axis=0) * scale
     x = rng.uniform(min(0.02 * width, 0.0), width - (high[0] - low[0])) - low[0]
     foot = rng.uniform(max(0.66 * height, high[1] - low[1]), 0.98 * height)
@@ -160,7 +160,7 @@ def _close_view(rng: np.random.Generator, vehicle: Vehicle, target: Panel, width
     camera = _facing(rng, vehicle, target, float(rng.uniform(1.1, 2.0)), np.deg2rad(40))
     seen = camera.project(target.quad)
     extent = np.maximum(np.ptp(seen, axis=0), 1e-3)
-    scale = float(rng.uniform(0.65, 1.9)) * min(width / extent[0], height / extent[1])
+    scale = float(rng.uniform(0.75, 2.2)) * min(width / extent[0], height / extent[1])
     middle = seen.mean(axis=0) * scale
     at = rng.uniform(0.4, 0.6, 2) * (width, height)
     return camera.moved(scale=scale, origin=(float(at[0] - middle[0]), float(at[1] - middle[1])))

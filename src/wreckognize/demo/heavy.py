@@ -101,8 +101,8 @@ def random_bus(rng: np.random.Generator) -> Vehicle:
     outline = np.array(
         [
             (end - 0.06, 0.32), (end, 0.6), (end - 0.02, 1.2), (end - 0.22, height - 0.4),
-            (end - 0.3, height - 0.12), (end - 0.6, height), (-end + 0.3, height), (-end, height - 0.3), (-end, 1.4), (-end, 0.5),
-            (-end + 0.06, 0.32),
+            (end - 0.3, height - 0.12), (end - 0.6, height), (-end + 0.3, height), (-end, height - 0.3),
+            (-end, 1.4), (-end, 0.5), (-end + 0.06, 0.32),
         ]
     )  # fmt: skip
     widths = np.full(len(outline), half) - np.array(

@@ -218,6 +218,27 @@ def _tree(rng: np.random.Generator, brush: Brush) -> None:
         brush.ellipse(rng.uniform(0.22, 0.78), rng.uniform(0.13, 0.48), 0.22, 0.13, shade)
 
 
+def _wheel(rng: np.random.Generator, brush: Brush) -> None:
+    """A loose wheel: a part, not a vehicle."""
+    brush.ellipse(0.5, 0.5, 0.5, 0.5, (30, 29, 28))
+    brush.ellipse(0.5, 0.5, 0.34, 0.34, (176, 174, 172))
+    brush.ellipse(0.5, 0.5, 0.3, 0.3, (70, 68, 66))
+    count = int(rng.integers(5, 9))
+    for angle in np.arange(count) * 2 * np.pi / count:
+        brush.line([(0.5, 0.5), (0.5 + 0.32 * np.cos(angle), 0.5 + 0.32 * np.sin(angle))], (176, 174, 172), 0.06)
+    brush.ellipse(0.5, 0.5, 0.09, 0.09, (120, 118, 116))
+
+
+def _tyres(rng: np.random.Generator, brush: Brush) -> None:
+    """A stack of tyres."""
+    count = int(rng.integers(2, 5))
+    for index in range(count):
+        top, tall = index / count, 1 / count
+        brush.ellipse(0.5, top + 0.5 * tall, 0.5, 0.5 * tall, (26, 25, 24))
+        brush.rectangle(0.06, top + 0.15 * tall, 0.94, top + 0.85 * tall, (38, 37, 36))
+        brush.rectangle(0.02, top + 0.46 * tall, 0.98, top + 0.54 * tall, (22, 21, 20))
+
+
 THINGS: tuple[Thing, ...] = (
     Thing("bench", 1.9, (0.2, 0.42), _bench),
     Thing("traffic light", 0.32, (0.45, 0.75), _traffic_light),
@@ -234,4 +255,6 @@ THINGS: tuple[Thing, ...] = (
     Thing("washing machine", 0.85, (0.3, 0.65), _washing_machine),
     Thing("crate", 1.0, (0.15, 0.4), _crate),
     Thing("tree", 0.8, (0.45, 0.9), _tree),
+    Thing("loose wheel", 1.0, (0.2, 0.8), _wheel),
+    Thing("tyre stack", 1.3, (0.2, 0.5), _tyres),
 )

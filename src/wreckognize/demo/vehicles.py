@@ -67,6 +67,7 @@ def _paint_face(drawing: Image, mask: Mask, side: Face, camera: Camera, light: L
         points, colour = camera.project(detail.points), light.shade(detail.colour, side.normal)
         if detail.width is None:
             polygon(drawing, points, colour)
+            polygon(mask, points, 255)  # an arch or a lamp may stand out from its face
         else:
             stroke(drawing, points, colour, detail.width * camera.pixels_per_metre())
 

@@ -165,8 +165,8 @@ def _confidence_plots(report: ReportInput, scores: list[pl.DataFrame]) -> Iterat
         for table in scores
     ]
     wanted: tuple[tuple[str, Callable[[ConfidenceCurves], Values]], ...] = (
-        ("Precision", lambda curve: curve.precision),
-        ("Recall", lambda curve: curve.recall),
+        ("precision", lambda curve: curve.precision),
+        ("recall", lambda curve: curve.recall),
         ("F1", lambda curve: curve.f1),
     )
     for figure, pick in wanted:
@@ -177,7 +177,7 @@ def _confidence_plots(report: ReportInput, scores: list[pl.DataFrame]) -> Iterat
         )
         yield Plot(
             f"confidence-{figure.lower()}",
-            f"{figure} of Vehicle by confidence threshold",
+            f"{figure.capitalize()} of Vehicle by confidence threshold",
             "A flat top means that it hardly matters where the threshold is set.",
             "confidence threshold",
             figure,

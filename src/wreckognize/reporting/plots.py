@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-SERIES_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#b5478a", "#a67600", "#2b8fc9", "#5d3a9b")
+SERIES_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#b5478a", "#a67600", "#6b7682", "#5d3a9b")
 """Told apart by colour-blind readers too (after Okabe and Ito 2008); beyond the last, they return dashed."""
 
 _INK, _MUTED, _GRID, _PAPER = "#1d2731", "#5c6874", "#dfe4e9", "#fefffe"
@@ -28,7 +28,7 @@ _AS_VARIABLE: Mapping[str, str] = MappingProxyType(
     | {colour: f"var(--series-{number})" for number, colour in enumerate(SERIES_COLOURS)}
 )
 _DASHES: tuple[str | tuple[int, tuple[float, ...]], ...] = ("-", (0, (5, 2)), (0, (1, 1.5)))
-_WIDTH, _PLOT_HEIGHT, _LEGEND_ROW = 4.4, 3.2, 0.21  # inches
+_WIDTH, _PLOT_HEIGHT, _LEGEND_ROW, _TITLE = 4.4, 3.2, 0.21, 0.25  # inches
 _MOST_POINTS = 500
 
 Scale = Literal["linear", "low_rates"]
@@ -117,22 +117,31 @@ def _draw(plot: Plot, *, titled: bool) -> Figure:
     from matplotlib.figure import Figure
 
     columns = 2 if len(plot.lines) > 1 else 1
-    rows = -(-len(plot.lines) // columns)
-    figure = Figure(figsize=(_WIDTH, _PLOT_HEIGHT + _LEGEND_ROW * rows), layout="constrained")
-    axes = figure.add_subplot()
+    legend = _LEGEND_ROW * -(-len(plot.lines) // columns)
+    title = _TITLE if titled else 0.0
+    height = _PLOT_HEIGHT + legend + title
+    # Fixed margins: laying out by trial drawing takes three times as long.
+    left, right, bottom, top = 0.75, 0.22, 0.62 + legend, 0.12 + title  # inches
+    figure = Figure(figsize=(_WIDTH, height))
+    axes = figure.add_axes(
+        (left / _WIDTH, bottom / height, 1 - (left + right) / _WIDTH, 1 - (bottom + top) / height)
+    )
     for line in plot.lines:
         _draw_line(axes, line)
     _dress(axes, plot)
     if titled:
         axes.set_title(plot.title, loc="left", color=_INK, fontsize=11)
     figure.legend(
-        loc="outside lower center",
+        loc="lower center",
+        bbox_to_anchor=(0.5, 0),
+        borderaxespad=0.2,
         ncols=columns,
         frameon=False,
         labelcolor=_INK,
         fontsize=10,
         handlelength=2.2,
         columnspacing=1.6,
+        labelspacing=0.35,
     )
     return figure
 

@@ -69,8 +69,8 @@ def split(run: Run) -> None:
     from wreckognize.curate.split import split_photos
 
     study, photos = run.study, run.catalog.photos
-    outputs = [run.path("split.parquet"), run.path("catalog", "split.json")]
     lock_file = run.path("test.lock.json")
+    outputs = [run.path("split.parquet"), run.path("catalog", "split.json"), lock_file]
 
     def action() -> None:
         result = split_photos(photos, assign_groups(photos), study.split, seed=study.seed)
@@ -93,7 +93,6 @@ def split(run: Run) -> None:
         "photos": run.workspace.digest("collect")["catalog/photos.parquet"],
         "split": study.split.model_dump(mode="json"),
         "seed": study.seed,
-        "locked": lock_file.exists(),
     }
     if run.workspace.run_stage("split", inputs, outputs, action):
         counts = dict(run.split.group_by("split").len().iter_rows())

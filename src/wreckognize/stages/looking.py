@@ -157,7 +157,7 @@ def predict(run: Run, system: SystemSettings) -> None:
     looker = Looker.of_system(run, system)
     folder = run.path("systems", system.name, "predictions")
     depends = {**run.workspace.digest("collect"), **run.workspace.digest("split")}
-    if looker == Looker.of_teacher(run, run.study.teacher):
+    if "teacher" in run.workspace.stages and looker == Looker.of_teacher(run, run.study.teacher):
         _take_from_teacher(run, system, folder)
         return
     for name in ("val", "test"):

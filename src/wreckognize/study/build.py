@@ -54,6 +54,7 @@ _SECTION_MODELS: dict[str, type[LabelSettings] | type[TrainSettings] | type[Pred
 class _Head(BaseModel):
     study: Name
     seed: int = Field(default=0, strict=True, ge=0, lt=2**31)
+    notice: str = Field(default="", max_length=500)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ def build(content: Mapping[str, Any], folder: Path, problems: Problems) -> Draft
             problems.unknown((name,), name, SECTIONS)
     builder = _Builder(folder, problems)
     sources, systems = content.get("sources"), content.get("systems")
-    head = problems.validated(_Head, {name: content[name] for name in ("study", "seed") if name in content}, ())
+    head = problems.validated(_Head, {name: content[name] for name in _Head.model_fields if name in content}, ())
     built_sources = builder.sources(sources)
     split = problems.validated(SplitSettings, builder.section(content, ("split",)), ("split",))
     teacher = builder.teacher(builder.section(content, ("teacher",)), ("teacher",))

@@ -32,6 +32,7 @@ class Study:
         split: shares of train, val and test.
         teacher: labels whole vehicles for the systems that name no other.
         systems: the rows of the comparison, in file order.
+        notice: what every reader of the report must know first; may be empty.
         file: the study file; ``None`` if it was made from Python.
     """
 
@@ -41,6 +42,7 @@ class Study:
     split: SplitSettings
     teacher: TeacherSettings
     systems: tuple[SystemSettings, ...]
+    notice: str = ""
     file: Path | None = field(default=None, compare=False)
 
     @classmethod
@@ -88,6 +90,7 @@ class Study:
             split=draft.split,
             teacher=draft.teacher,
             systems=tuple(system for _, system in draft.systems),
+            notice=draft.head.notice,
             file=file,
         )
 
@@ -100,6 +103,7 @@ class Study:
             {
                 "study": self.study,
                 "seed": self.seed,
+                "notice": self.notice,
                 "sources": [source.model_dump(mode="json", exclude_none=True) for source in self.sources],
                 "split": self.split.model_dump(mode="json"),
                 "teacher": self.teacher.model_dump(mode="json"),

@@ -67,7 +67,9 @@ def fine_tune(
     job_file = folder / "job.json"
     atomic_write(job_file, job.model_dump_json(indent=1))
     log = folder / "train.log"
-    environment = {**os.environ, **fence(_library_folder(folder)), "PYTHONUNBUFFERED": "1"}
+    library = _library_folder(folder)
+    caches = dict.fromkeys(("XDG_CACHE_HOME", "XDG_CONFIG_HOME"), str(library))
+    environment = {**os.environ, **fence(library), **caches, "PYTHONUNBUFFERED": "1"}
     command = [sys.executable, "-m", "wreckognize.training.child", str(job_file)]
     with log.open("ab") as output:
         child = subprocess.Popen(

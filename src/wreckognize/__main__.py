@@ -1,0 +1,6 @@
+"""``python -m wreckognize``."""
+
+from wreckognize.cli import main
+
+if __name__ == "__main__":
+    main()

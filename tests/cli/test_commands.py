@@ -1,0 +1,137 @@
+import csv
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+from photographs import draw_photo
+from studies import tree, write_study
+
+
+def wreckognize(*arguments, cwd=None):
+    command = [sys.executable, "-m", "wreckognize", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd)
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys; sys.argv = ['wreckognize', '--help']\n"
+        "from wreckognize.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "print(sorted({'torch', 'ultralytics', 'polars', 'numpy', 'cv2', 'matplotlib', 'scipy'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "[]", done.stdout + done.stderr
+    for command in ("init", "run", "collect", "split", "label", "train", "evaluate", "report", "predict", "doctor", "demo"):
+        assert command in done.stdout
+
+
+def test_every_command_explains_itself():
+    for command in ("init", "run", "train", "predict", "doctor", "demo"):
+        done = wreckognize(command, "--help")
+        assert done.returncode == 0
+        assert "Usage" in done.stdout
+
+
+def test_init_writes_a_study_to_start_from_and_never_replaces_one(tmp_path):
+    assert wreckognize("init", cwd=tmp_path).returncode == 0
+    text = (tmp_path / "study.yaml").read_text(encoding="utf-8")
+    assert "recipe: ver6" in text
+    again = wreckognize("init", cwd=tmp_path)
+    assert again.returncode == 2
+    assert "the file exists" in again.stderr
+    assert (tmp_path / "study.yaml").read_text(encoding="utf-8") == text
+
+
+def test_all_problems_of_a_study_are_listed_and_nothing_is_written(tmp_path, tiny_weights):
+    file = write_study(tmp_path / "study", tiny_weights, split={"train": 0.9, "val": 0.9, "test": 0.1}, colour="red")
+    before = tree(tmp_path)
+    done = wreckognize("run", file, "--out", tmp_path / "run", "--set", "systems.ver6.train.epochs=many")
+    assert done.returncode == 2
+    for word in ("colour", "sum", "epochs", "many"):
+        assert word in done.stderr
+    assert "Traceback" not in done.stderr
+    assert tree(tmp_path) == before
+
+
+def test_wrong_use_of_the_command_line_is_exit_2(tmp_path):
+    assert wreckognize("run").returncode == 2
+    assert wreckognize("run", tmp_path / "missing.yaml").returncode == 2
+    assert wreckognize("nonsense").returncode == 2
+
+
+def test_doctor_names_what_is_missing(tmp_path, tiny_weights):
+    file = write_study(tmp_path / "study", tiny_weights)
+    healthy = wreckognize("doctor", file)
+    assert healthy.returncode == 0, healthy.stdout
+    (tmp_path / "study" / tiny_weights.name).unlink()
+    ill = wreckognize("doctor", file)
+    assert ill.returncode == 2
+    assert "missing" in ill.stdout
+
+
+@pytest.mark.slow
+def test_collect_prints_counts_and_exits_with_1_when_too_much_fails(tmp_path, tiny_weights):
+    file = write_study(tmp_path / "study", tiny_weights)
+    done = wreckognize("collect", file, "--out", tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    assert "photos used" in done.stderr
+    for path in list((tmp_path / "study" / "normal").iterdir())[:6]:
+        path.write_bytes(b"")
+    failed = wreckognize("collect", file, "--out", tmp_path / "run")
+    assert failed.returncode == 1
+    assert "normal" in failed.stderr
+
+
+@pytest.mark.slow
+def test_predict_gives_each_photo_a_line(tmp_path, tiny_weights):
+    draw_photo(tmp_path / "in" / "b.jpg", 1)
+    draw_photo(tmp_path / "in" / "a 차.jpg", 2)
+    (tmp_path / "in" / "broken.jpg").write_bytes(b"no photo")
+    done = wreckognize("predict", tiny_weights, tmp_path / "in", tmp_path / "gone.jpg", "--imgsz", 64)
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [line["photo"].rsplit("/", 1)[-1] for line in lines] == ["a 차.jpg", "b.jpg", "broken.jpg", "gone.jpg"]
+    assert [line["verdict"] is None for line in lines] == [False, False, True, True]
+    assert all(line["error"] for line in lines[2:])
+    assert all((line["score"] >= line["threshold"]) == (line["verdict"] == "vehicle") for line in lines[:2])
+
+    out = tmp_path / "out.csv"
+    glob = str(tmp_path / "in" / "*.jpg")
+    assert wreckognize("predict", tiny_weights, glob, "--imgsz", 64, "--out", out).returncode == 0
+    with out.open(encoding="utf-8") as file:
+        assert [row["photo"].rsplit("/", 1)[-1] for row in csv.DictReader(file)] == ["a 차.jpg", "b.jpg", "broken.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere", "a.jpg"], "no such file"),
+        (["WEIGHTS", "none/*.jpg"], "no photo was found"),
+        (["WEIGHTS", "a.jpg", "--out", "table.xlsx"], "no format is known"),
+        ([".", "a.jpg"], "no trained weights"),
+    ],
+)
+def test_predict_says_what_is_wrong(tmp_path, tiny_weights, arguments, message):
+    named = [str(tiny_weights) if word == "WEIGHTS" else word for word in arguments]
+    done = wreckognize("predict", *named, cwd=tmp_path)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_progress_off_a_terminal_is_lines_with_rate(capsys, monkeypatch):
+    from wreckognize.cli import console
+
+    monkeypatch.setattr(console, "LINE_SECONDS", 0.0)
+    with console.Console().task("looking", 4) as task:
+        task.note("half way")
+        time.sleep(0.01)
+        task.advance(2)
+    err = capsys.readouterr().err
+    assert "looking: 2 of 4 photos" in err
+    assert "/s" in err
+    assert "left" in err
+    assert "half way" in err

@@ -1,0 +1,189 @@
+"""The whole way on a small real study, with a tiny real network."""
+
+import csv
+import json
+import math
+import time
+
+import polars as pl
+import pytest
+from studies import BACKGROUND, DAMAGED, NORMAL, WHOLE, tree, write_study
+
+from wreckognize import pipeline
+from wreckognize.errors import LockError, UsageError, WorkspaceError
+from wreckognize.stages import learning, looking
+from wreckognize.study import Study
+from wreckognize.workspace import open_workspace
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def finished(tiny_weights, tmp_path_factory):
+    """A finished run: study file, the sources before, the run's folder, what `run` returned."""
+    root = tmp_path_factory.mktemp("whole way")
+    file = write_study(root / "study", tiny_weights)
+    before = tree(root / "study")
+    result = pipeline.run(Study.load(file), out=root / "run")
+    return file, before, result
+
+
+def test_a_run_leaves_what_the_contract_names(finished):
+    _, _, result = finished
+    present = {str(path.relative_to(result.folder)) for path in result.folder.rglob("*")}
+    assert {
+        "study.yaml", "state.json", "test.lock.json", "quarantine.csv", "split.parquet",
+        "catalog/photos.parquet", "catalog/boxes.parquet",
+        "teacher/predictions.parquet", "teacher/embeddings.parquet",
+        "systems/ver6/labels.parquet", "systems/ver6/training", "systems/ver6/weights/best.safetensors",
+        "systems/ver6/weights/model.json", "systems/ver6/predictions/val.parquet",
+        "systems/ver6/predictions/test.parquet", "systems/ver6/metrics.json",
+        "systems/baseline/predictions/test.parquet", "systems/baseline/metrics.json",
+        "report/index.html", "report/comparison.json", "report/comparison.csv", "report/comparison.md",
+        "report/decisions.csv", "report/figures",
+    } <= present  # fmt: skip
+    assert not [name for name in present if name.endswith((".part", ".pt"))]
+    assert not [name for name in present if "/parts-" in name]
+
+
+def test_the_sources_are_untouched(finished):
+    file, before, _ = finished
+    assert tree(file.parent) == before
+
+
+def test_every_photo_is_in_one_split_and_claims_stay_together(finished):
+    _, _, result = finished
+    photos = pl.read_parquet(result.folder / "catalog" / "photos.parquet")
+    assert photos.height == DAMAGED + NORMAL + BACKGROUND + WHOLE
+    split = pl.read_parquet(result.folder / "split.parquet").join(photos, on="photo")
+    assert split.height == photos.height
+    assert split.filter(pl.col("claim").is_not_null()).group_by("claim").agg(pl.col("split").n_unique())["split"].max() == 1
+    assert split.filter(source="whole")["split"].to_list() == ["test"] * WHOLE
+
+
+def test_the_comparison_is_about_the_locked_test_set(finished):
+    _, _, result = finished
+    comparison = json.loads((result.folder / "report" / "comparison.json").read_text())
+    lock = json.loads((result.folder / "test.lock.json").read_text())
+    assert comparison["test"]["photos"] == len(lock["photos"])
+    assert comparison["test"]["truth"] == "role"
+    assert [system["name"] for system in comparison["systems"]] == ["baseline", "ver6"]
+    for system in comparison["systems"]:
+        assert system["tp"] + system["fn"] == comparison["test"]["vehicle"]
+        assert system["fp"] + system["tn"] == comparison["test"]["background"]
+        assert set(system["at"]) == {"0.10", "0.25"}
+        assert set(system["found_at_false_alarms"]) == {"0.01", "0.025", "0.05"}
+        assert system["box_truth"] == "human"
+        assert system["ms_per_image"] > 0
+        assert len(system["weights_sha256"]) == 64
+    assert comparison["systems"][1]["labels"]
+
+
+def test_decisions_add_up_to_the_confusion_matrix(finished):
+    _, _, result = finished
+    comparison = json.loads((result.folder / "report" / "comparison.json").read_text())
+    with (result.folder / "report" / "decisions.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    for system in comparison["systems"]:
+        mine = [row for row in rows if row["system"] == system["name"]]
+        counts = [
+            sum(row["truth"] == truth and row["decision"] == decision for row in mine)
+            for truth, decision in [("vehicle", "vehicle"), ("no vehicle", "vehicle"), ("vehicle", "no vehicle")]
+        ]
+        assert counts == [system["tp"], system["fp"], system["fn"]]
+
+
+def test_the_baseline_takes_what_the_teacher_saw(finished):
+    _, _, result = finished
+    teacher = pl.read_parquet(result.folder / "teacher" / "predictions.parquet")
+    baseline = pl.read_parquet(result.folder / "systems" / "baseline" / "predictions" / "test.parquet")
+    assert baseline.equals(teacher.join(baseline.select("photo").unique(), on="photo", how="semi"))
+
+
+def test_features_of_every_photo_are_kept(finished):
+    _, _, result = finished
+    embeddings = pl.read_parquet(result.folder / "teacher" / "embeddings.parquet")
+    photos = pl.read_parquet(result.folder / "catalog" / "photos.parquet")
+    assert embeddings["photo"].to_list() == photos["photo"].to_list()
+    lengths = embeddings["embedding"].list.eval(pl.element() ** 2).list.sum().sqrt()
+    assert all(math.isclose(length, 1, abs_tol=1e-4) for length in lengths)
+
+
+def test_a_rerun_does_nothing_and_is_quick(finished, monkeypatch):
+    file, _, result = finished
+
+    def refuse(*_, **__):
+        raise AssertionError("a finished stage was done again")
+
+    for module, name in [(looking, "run_pass"), (learning, "_claim_training")]:
+        monkeypatch.setattr(module, name, refuse)
+    before = tree(result.folder)
+    began = time.monotonic()
+    pipeline.run(Study.load(file), out=result.folder)
+    assert time.monotonic() - began < 20
+    after = tree(result.folder)
+    assert {name: after[name][0] for name in after if name != ".lock"} == {
+        name: before[name][0] for name in before if name != ".lock"
+    }
+
+
+def test_a_changed_seed_would_change_the_locked_test_set(finished):
+    file, _, result = finished
+    lock = (result.folder / "test.lock.json").read_bytes()
+    with pytest.raises(LockError, match="would change"):
+        pipeline.run(Study.load(file, overrides=["seed=2"]), out=result.folder, until="split")
+    assert (result.folder / "test.lock.json").read_bytes() == lock
+    pipeline.run(Study.load(file), out=result.folder)  # and the run is as good as before
+
+
+def test_the_resolved_study_runs_the_same(finished):
+    file, _, result = finished
+    assert Study.load(result.folder / "study.yaml") == Study.load(file)
+
+
+def test_a_photo_that_changed_meanwhile_is_collected_anew(tiny_weights, tmp_path):
+    file = write_study(tmp_path / "study", tiny_weights)
+    run = tmp_path / "run"
+    pipeline.run(Study.load(file), out=run, until="collect")
+    victim = next((tmp_path / "study" / "normal").iterdir())
+    victim.write_bytes(victim.read_bytes()[:200])
+    pipeline.run(Study.load(file, overrides=["sources.normal.max_failed=0.2"]), out=run, until="collect")
+    with (run / "quarantine.csv").open() as rows:
+        [row] = list(csv.DictReader(rows))
+    assert row["file"].endswith(victim.name)
+    assert row["reason"]
+    assert row["what_to_do"]
+
+
+def test_until_only_and_names_are_checked(tiny_weights, tmp_path):
+    study = Study.load(write_study(tmp_path / "study", tiny_weights))
+    with pytest.raises(UsageError, match="no step is called 'everything'"):
+        pipeline.run(study, out=tmp_path / "run", until="everything")
+    with pytest.raises(UsageError, match=r"no system 'ver9'(?s:.*)baseline, ver6"):
+        pipeline.run(study, out=tmp_path / "run", only=["ver9"])
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_second_run_in_the_same_folder_is_refused(tiny_weights, tmp_path):
+    study = Study.load(write_study(tmp_path / "study", tiny_weights))
+    with open_workspace(tmp_path / "run"), pytest.raises(WorkspaceError, match="another run holds"):
+        pipeline.run(study, out=tmp_path / "run", until="collect")
+
+
+def test_a_system_can_teach_another(tiny_weights, tmp_path):
+    train = {"imgsz": 64, "epochs": 1, "batch": 4, "device": "cpu"}
+    systems = {
+        "pupil": {"recipe": "ver5", "weights": tiny_weights.name, "train": train, "teacher": {"system": "first"}},
+        "first": {"recipe": "ver6", "weights": tiny_weights.name, "train": train},
+        "other": {"recipe": "ver1", "weights": tiny_weights.name, "train": train},
+    }
+    study = Study.load(write_study(tmp_path / "study", tiny_weights, systems=systems))
+    assert [system.name for system in pipeline.chosen_systems(study, ["pupil"])] == ["first", "pupil"]
+    result = pipeline.run(study, out=tmp_path / "run", until="label", only=["pupil"])
+    assert (result.folder / "systems" / "first" / "weights" / "best.safetensors").exists()
+    seen = pl.read_parquet(result.folder / "teacher" / "system-first" / "predictions.parquet")
+    labels = pl.read_parquet(result.folder / "systems" / "pupil" / "labels.parquet")
+    assert set(labels["origin"]) <= {"teacher", "damage"}
+    test = pl.read_parquet(result.folder / "split.parquet").filter(split="test")["photo"]
+    assert not set(seen["photo"]) & set(test)
+    assert not (result.folder / "systems" / "other").exists()

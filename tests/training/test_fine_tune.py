@@ -1,0 +1,210 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import yaml
+
+from wreckognize.detectors.ultralytics import load_network
+from wreckognize.errors import TrainingError
+from wreckognize.progress import Silent
+from wreckognize.settings import TrainSettings
+from wreckognize.training.curves import read_curves
+from wreckognize.training.fine_tune import fine_tune, library_settings, read_result
+
+SETTINGS = TrainSettings(epochs=3, imgsz=64, batch=4, freeze=2, lr0=1e-3, device="cpu")
+
+
+def go(layout, weights, settings=SETTINGS, progress=None):
+    folder = layout.folder.parent
+    return fine_tune(
+        str(weights), layout, settings, folder, seed=0, name="tiny", progress=progress or Silent(), trained_on="blocks"
+    )
+
+
+def processes_of(folder):
+    """Ids of running processes that have ``folder`` on their command line."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                command = (entry / "cmdline").read_bytes()
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if str(folder).encode() in command and b"wreckognize.training.child" in command:
+                found.append(int(entry.name))
+    return found
+
+
+class StopAfterFirstEpoch(Silent):
+    """Breaks off the parent once the child has reported an epoch."""
+
+    class Task:
+        def advance(self, count=1):
+            pass
+
+        def note(self, text):
+            raise KeyboardInterrupt
+
+    @contextmanager
+    def task(self, description, total, unit="photos"):
+        yield self.Task()
+
+
+@pytest.mark.slow
+def test_a_training_leaves_weights_and_curves_and_nothing_else(training, tiny_weights, tmp_path, monkeypatch):
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    sources = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in (tmp_path / "photos").iterdir()}
+    result = go(training, tiny_weights)
+    folder = training.folder.parent
+    assert result == read_result(folder)
+    assert (result.epochs_run, result.device, result.precision) == (3, "cpu", "float32")
+    assert 1 <= result.best_epoch <= 3
+    curves = read_curves(folder / "work" / "results.csv")
+    assert curves["epoch"].to_list() == [1, 2, 3]
+    assert {"train/box_loss", "metrics/mAP50(B)", "metrics/mAP50-95(B)"} <= set(curves.columns)
+    network = load_network(str(folder.parent / "weights" / "best.safetensors"))
+    assert (network.names, network.sha256) == (("Vehicle",), result.weights_sha256)
+    card = json.loads((folder.parent / "weights" / "model.json").read_text())
+    assert (card["trained_on"], card["imgsz"]) == ("blocks", 64)
+    used = yaml.safe_load((folder / "work" / "args.yaml").read_text())
+    assert {name: used[name] for name in ("epochs", "imgsz", "batch", "freeze", "lr0", "optimizer", "patience")} == {
+        "epochs": 3, "imgsz": 64, "batch": 4, "freeze": 2, "lr0": 1e-3, "optimizer": "AdamW", "patience": 15,
+    }  # fmt: skip
+    assert used["close_mosaic"] == 10  # the library's default, which the recipe leaves alone
+    assert not list(folder.rglob("*.pt")), "pickles are left behind"
+    assert list(home.iterdir()) == []
+    assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in sources} == sources
+
+
+@pytest.mark.slow
+def test_an_interrupted_training_goes_on_after_its_last_epoch(training, tiny_weights):
+    folder = training.folder.parent
+    with pytest.raises(KeyboardInterrupt):
+        go(training, tiny_weights, progress=StopAfterFirstEpoch())
+    assert processes_of(folder) == []
+    assert (folder / "checkpoint.pt").exists()
+    (folder / "work" / "weights" / "last.pt").write_bytes(b"torn by the kill")
+    result = go(training, tiny_weights)
+    events = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
+    starts = [event["epoch"] for event in events if event["event"] == "start"]
+    assert len(starts) == 2
+    assert starts[0] == 0
+    assert starts[1] >= 1
+    assert read_curves(folder / "work" / "results.csv")["epoch"].to_list() == [1, 2, 3]
+    assert result.epochs_run == 3
+
+
+@pytest.mark.slow
+def test_a_training_whose_last_step_was_lost_is_only_finished(training, tiny_weights):
+    folder = training.folder.parent
+    go(training, tiny_weights, SETTINGS.model_copy(update={"epochs": 1}))
+    first = (folder.parent / "weights" / "best.safetensors").read_bytes()
+    # As if the parent had been killed after the last epoch: the checkpoints stand, the result does not.
+    import torch
+
+    from wreckognize.detectors.ultralytics import import_library
+
+    import_library()
+    (folder / "result.json").unlink()
+    network = load_network(str(folder.parent / "weights" / "best.safetensors")).model.half()
+    for name in ("checkpoint.pt", "checkpoint-best.pt"):
+        torch.save({"epoch": 0, "model": None, "ema": network, "train_args": {}}, folder / name)
+    result = go(training, tiny_weights, SETTINGS.model_copy(update={"epochs": 1}))
+    assert result.epochs_run == 1
+    assert (folder.parent / "weights" / "best.safetensors").read_bytes() == first
+
+
+@pytest.mark.slow
+def test_the_child_does_not_outlive_a_killed_parent(training, tiny_weights, tmp_path):
+    folder = training.folder.parent
+    script = tmp_path / "parent.py"
+    script.write_text(
+        textwrap.dedent(f"""
+        from pathlib import Path
+        from wreckognize.progress import Silent
+        from wreckognize.settings import TrainSettings
+        from wreckognize.training.fine_tune import fine_tune
+        from wreckognize.training.layout import Layout
+        fine_tune({str(tiny_weights)!r}, Layout(Path({str(training.folder)!r}), 8, 4),
+                  TrainSettings(epochs=500, imgsz=64, batch=4, device="cpu"), Path({str(folder)!r}),
+                  seed=0, name="tiny", progress=Silent())
+        """)
+    )
+    parent = subprocess.Popen([sys.executable, str(script)])
+    try:
+        deadline = time.monotonic() + 120
+        while not (folder / "events.jsonl").exists():
+            assert time.monotonic() < deadline, (folder / "train.log").read_text()
+            assert parent.poll() is None
+            time.sleep(0.1)
+        assert len(processes_of(folder)) == 1
+    finally:
+        parent.send_signal(signal.SIGKILL)
+        parent.wait()
+    deadline = time.monotonic() + 20
+    while processes_of(folder):
+        assert time.monotonic() < deadline, "the child went on writing"
+        time.sleep(0.1)
+
+
+def test_a_child_that_fails_is_quoted(training, tmp_path):
+    with pytest.raises(TrainingError, match=r"tiny ended with exit code 1(?s:.*)No such file(?s:.*)same command again"):
+        go(training, tmp_path / "missing.safetensors")
+    assert processes_of(training.folder.parent) == []
+
+
+@pytest.mark.slow
+def test_bfloat16_on_a_cpu(training, tiny_weights):
+    result = go(training, tiny_weights, TrainSettings(epochs=1, imgsz=64, batch=4, device="cpu", amp="bf16"))
+    assert result.precision == "bfloat16 (mixed)"
+
+
+def test_several_devices_are_handed_on_as_one_text():
+    settings = TrainSettings(device=(0, 1))
+    assert library_settings(settings)["device"] == "0,1"
+    assert "close_mosaic" not in library_settings(settings)
+    assert "device" not in library_settings(TrainSettings())
+
+
+def test_an_epoch_that_was_written_twice_counts_once(tmp_path):
+    table = tmp_path / "results.csv"
+    table.write_text(" epoch, loss\n1,0.5\n2,0.4\n2,0.3\n3,0.2\n")
+    assert read_curves(table).rows() == [(1, 0.5), (2, 0.3), (3, 0.2)]
+
+
+def test_the_lock_goes_to_the_child(training, tiny_weights):
+    """A descriptor named as inherited is open in the child under the same number."""
+    descriptor = os.open(training.data_file, os.O_RDONLY)
+    try:
+        seen = []
+
+        class Look(StopAfterFirstEpoch):
+            class Task(StopAfterFirstEpoch.Task):
+                def advance(self, count=1):
+                    [child] = processes_of(training.folder.parent)
+                    seen.append(os.readlink(f"/proc/{child}/fd/{descriptor}"))  # noqa: PTH115
+                    raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            fine_tune(
+                str(tiny_weights),
+                training,
+                SETTINGS,
+                training.folder.parent,
+                seed=0,
+                name="tiny",
+                progress=Look(),
+                inherited=(descriptor,),
+            )
+        assert seen == [str(training.data_file)]
+    finally:
+        os.close(descriptor)
