@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-fast photos lint format bench clean help
+.PHONY: demo test test-fast photos recipes lint format bench clean help
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -25,6 +25,9 @@ test: $(STAMP) ## all tests, the demo in a short form included
 
 test-fast: $(STAMP) ## tests that take no more than a few seconds each
 	$(BIN)/pytest -m "not slow and not photos"
+
+recipes: $(STAMP) ## each recipe with its own architecture and size, random weights, one epoch
+	$(BIN)/python tests/recipes/run.py
 
 photos: $(STAMP) ## the seven recipes on real photos (WRECKOGNIZE_PHOTOS), about an hour on two cores
 	$(BIN)/python tests/photos/run.py

@@ -27,7 +27,13 @@ def write_study(folder: Path, weights: Path, **changes: Any) -> Path:
         "study": "tiny",
         "seed": 1,
         "sources": [
-            {"name": "aihub", "type": "aihub", "role": "damaged", "images": "aihub/images", "labels": "aihub/labels"},
+            {
+                "name": "aihub",
+                "type": "aihub",
+                "role": "damaged",
+                "images": "aihub/images",
+                "labels": "aihub/labels",
+            },
             {"name": "normal", "type": "folder", "role": "normal", "images": "normal"},
             {
                 "name": "background",
@@ -84,7 +90,13 @@ def _coco(folder: Path) -> None:
         draw_photo(folder / "images" / name, 200 + number, vehicle=car)
         images.append({"id": number, "file_name": name, "width": 96, "height": 64})
         annotations.append(
-            {"id": number, "image_id": number, "category_id": 3 if car else 15, "bbox": [24, 16, 48, 32], "iscrowd": 0}
+            {
+                "id": number,
+                "image_id": number,
+                "category_id": 3 if car else 15,
+                "bbox": [24, 16, 48, 32],
+                "iscrowd": 0,
+            }
         )
     categories = [{"id": 3, "name": "car"}, {"id": 15, "name": "bench"}]
     content = {"images": images, "annotations": annotations, "categories": categories}

@@ -9,9 +9,14 @@ from wreckognize.files import atomic_path, atomic_write, sha256_of, write_table
 def test_a_failed_write_leaves_the_old_content_and_no_part(tmp_path):
     target = tmp_path / "table.csv"
     atomic_write(target, "old")
-    with pytest.raises(RuntimeError), atomic_path(target) as part:
-        part.write_text("half")
-        raise RuntimeError("killed")
+
+    def write_half():
+        with atomic_path(target) as part:
+            part.write_text("half")
+            raise RuntimeError("killed")
+
+    with pytest.raises(RuntimeError):
+        write_half()
     assert target.read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["table.csv"]
 

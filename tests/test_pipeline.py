@@ -57,7 +57,13 @@ def test_every_photo_is_in_one_split_and_claims_stay_together(finished):
     assert photos.height == DAMAGED + NORMAL + BACKGROUND + WHOLE
     split = pl.read_parquet(result.folder / "split.parquet").join(photos, on="photo")
     assert split.height == photos.height
-    assert split.filter(pl.col("claim").is_not_null()).group_by("claim").agg(pl.col("split").n_unique())["split"].max() == 1
+    assert (
+        split.filter(pl.col("claim").is_not_null())
+        .group_by("claim")
+        .agg(pl.col("split").n_unique())["split"]
+        .max()
+        == 1
+    )
     assert split.filter(source="whole")["split"].to_list() == ["test"] * WHOLE
 
 

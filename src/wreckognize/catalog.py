@@ -23,19 +23,19 @@ VEHICLE = "vehicle"
 """The kind of a box round a vehicle; every other kind is a damage type."""
 
 _PHOTO_COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
-        "photo": pl.String,
-        "path": pl.String,  # absolute
-        "source": pl.String,
-        "role": pl.String,
-        "has_vehicle": pl.Boolean,  # truth at the image level, never from a model
-        "width": pl.Int32,  # as shown, after EXIF orientation
-        "height": pl.Int32,
-        "damage_types": pl.List(pl.String),  # sorted as in DAMAGE_TYPES, without doubles; first mapped one first
-        "claim": pl.String,
-        "sha256": pl.String,  # of the file's bytes
-        "pinned": pl.String,  # the split its source is pinned to, or null
-        "box_truth": pl.Boolean,  # a person drew all its vehicles, or it has none: usable for mAP
-        "plain": pl.Boolean,  # an upright 8-bit RGB or grey JPEG/PNG that any reader opens alike
+    "photo": pl.String,
+    "path": pl.String,  # absolute
+    "source": pl.String,
+    "role": pl.String,
+    "has_vehicle": pl.Boolean,  # truth at the image level, never from a model
+    "width": pl.Int32,  # as shown, after EXIF orientation
+    "height": pl.Int32,
+    "damage_types": pl.List(pl.String),  # sorted as in DAMAGE_TYPES, without doubles; first mapped one first
+    "claim": pl.String,
+    "sha256": pl.String,  # of the file's bytes
+    "pinned": pl.String,  # the split its source is pinned to, or null
+    "box_truth": pl.Boolean,  # a person drew all its vehicles, or it has none: usable for mAP
+    "plain": pl.Boolean,  # an upright 8-bit RGB or grey JPEG/PNG that any reader opens alike
 }
 PHOTO_SCHEMA = pl.Schema(_PHOTO_COLUMNS)
 
@@ -69,9 +69,7 @@ QUARANTINE_SCHEMA = pl.Schema(
     {"source": pl.String, "file": pl.String, "reason": pl.String, "what_to_do": pl.String}
 )
 
-TALLY_SCHEMA = pl.Schema(
-    {"source": pl.String, "outcome": pl.String, "reason": pl.String, "count": pl.Int64}
-)
+TALLY_SCHEMA = pl.Schema({"source": pl.String, "outcome": pl.String, "reason": pl.String, "count": pl.Int64})
 """What became of what a source held, counted. ``outcome`` is one of
 
 * ``used``: photos in the catalog (reason empty);

@@ -1,17 +1,17 @@
 """Every error this package raises on purpose.
 
-    WreckognizeError               what, where, what to do; carries the exit code of the command
-    |- UsageError                  2: wrong use or wrong input
-    |  |- StudyError               2: every problem of a study file at once
-    |  |- WorkspaceError           2: the run's folder is held by another run, read-only, or not a run
-    |  |- MissingExtraError        2: an optional part of the package is not installed
-    |  `- WeightsError             2: weights are missing or are not what they were said to be
-    |- GuardError                  1: a guard or gate said no
-    |  |- LeakError                1: photos stand on both sides of the split
-    |  |- LockError                1: the locked test set would change
-    |  `- TooManyFailuresError     1: more of a source failed than the study allows
-    |- TrainingError               1: a training process ended without a result
-    `- InputError                  one photo or one label cannot be used; a stage turns it into a quarantine row
+WreckognizeError               what, where, what to do; carries the exit code of the command
+|- UsageError                  2: wrong use or wrong input
+|  |- StudyError               2: every problem of a study file at once
+|  |- WorkspaceError           2: the run's folder is held by another run, read-only, or not a run
+|  |- MissingExtraError        2: an optional part of the package is not installed
+|  `- WeightsError             2: weights are missing or are not what they were said to be
+|- GuardError                  1: a guard or gate said no
+|  |- LeakError                1: photos stand on both sides of the split
+|  |- LockError                1: the locked test set would change
+|  `- TooManyFailuresError     1: more of a source failed than the study allows
+|- TrainingError               1: a training process ended without a result
+`- InputError                  one photo or one label cannot be used; a stage turns it into a quarantine row
 """
 
 from __future__ import annotations

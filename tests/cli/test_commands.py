@@ -24,7 +24,19 @@ def test_help_imports_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.splitlines()[-1] == "[]", done.stdout + done.stderr
-    for command in ("init", "run", "collect", "split", "label", "train", "evaluate", "report", "predict", "doctor", "demo"):
+    for command in (
+        "init",
+        "run",
+        "collect",
+        "split",
+        "label",
+        "train",
+        "evaluate",
+        "report",
+        "predict",
+        "doctor",
+        "demo",
+    ):
         assert command in done.stdout
 
 
@@ -46,7 +58,9 @@ def test_init_writes_a_study_to_start_from_and_never_replaces_one(tmp_path):
 
 
 def test_all_problems_of_a_study_are_listed_and_nothing_is_written(tmp_path, tiny_weights):
-    file = write_study(tmp_path / "study", tiny_weights, split={"train": 0.9, "val": 0.9, "test": 0.1}, colour="red")
+    file = write_study(
+        tmp_path / "study", tiny_weights, split={"train": 0.9, "val": 0.9, "test": 0.1}, colour="red"
+    )
     before = tree(tmp_path)
     done = wreckognize("run", file, "--out", tmp_path / "run", "--set", "systems.ver6.train.epochs=many")
     assert done.returncode == 2
@@ -102,7 +116,11 @@ def test_predict_gives_each_photo_a_line(tmp_path, tiny_weights):
     glob = str(tmp_path / "in" / "*.jpg")
     assert wreckognize("predict", tiny_weights, glob, "--imgsz", 64, "--out", out).returncode == 0
     with out.open(encoding="utf-8") as file:
-        assert [row["photo"].rsplit("/", 1)[-1] for row in csv.DictReader(file)] == ["a 차.jpg", "b.jpg", "broken.jpg"]
+        assert [row["photo"].rsplit("/", 1)[-1] for row in csv.DictReader(file)] == [
+            "a 차.jpg",
+            "b.jpg",
+            "broken.jpg",
+        ]
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,14 @@ SETTINGS = TrainSettings(epochs=3, imgsz=64, batch=4, freeze=2, lr0=1e-3, device
 def go(layout, weights, settings=SETTINGS, progress=None):
     folder = layout.folder.parent
     return fine_tune(
-        str(weights), layout, settings, folder, seed=0, name="tiny", progress=progress or Silent(), trained_on="blocks"
+        str(weights),
+        layout,
+        settings,
+        folder,
+        seed=0,
+        name="tiny",
+        progress=progress or Silent(),
+        trained_on="blocks",
     )
 
 
@@ -57,8 +64,32 @@ class StopAfterFirstEpoch(Silent):
         yield self.Task()
 
 
+WATCH = """
+import sys
+
+def note(event, arguments):
+    if event in ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname"):
+        with open({log!r}, "a") as log:
+            log.write(event + str(arguments) + "\\n")
+
+sys.addaudithook(note)
+"""
+
+
+@pytest.fixture
+def calls_out(tmp_path, monkeypatch):
+    """A file in which every Python process started from now on notes its attempts to reach a network."""
+    log = tmp_path / "calls.log"
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text(WATCH.format(log=str(log)))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
+    return log
+
+
 @pytest.mark.slow
-def test_a_training_leaves_weights_and_curves_and_nothing_else(training, tiny_weights, tmp_path, monkeypatch):
+def test_a_training_leaves_weights_and_curves_and_nothing_else(
+    training, tiny_weights, tmp_path, monkeypatch, calls_out
+):
     home = tmp_path / "home"
     home.mkdir()
     monkeypatch.setenv("HOME", str(home))
@@ -82,6 +113,7 @@ def test_a_training_leaves_weights_and_curves_and_nothing_else(training, tiny_we
     assert used["close_mosaic"] == 10  # the library's default, which the recipe leaves alone
     assert not list(folder.rglob("*.pt")), "pickles are left behind"
     assert list(home.iterdir()) == []
+    assert not calls_out.exists(), calls_out.read_text()
     assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in sources} == sources
 
 
@@ -157,7 +189,9 @@ def test_the_child_does_not_outlive_a_killed_parent(training, tiny_weights, tmp_
 
 
 def test_a_child_that_fails_is_quoted(training, tmp_path):
-    with pytest.raises(TrainingError, match=r"tiny ended with exit code 1(?s:.*)No such file(?s:.*)same command again"):
+    with pytest.raises(
+        TrainingError, match=r"tiny ended with exit code 1(?s:.*)the weights have no card(?s:.*)same command again"
+    ):
         go(training, tmp_path / "missing.safetensors")
     assert processes_of(training.folder.parent) == []
 
@@ -179,6 +213,12 @@ def test_an_epoch_that_was_written_twice_counts_once(tmp_path):
     table = tmp_path / "results.csv"
     table.write_text(" epoch, loss\n1,0.5\n2,0.4\n2,0.3\n3,0.2\n")
     assert read_curves(table).rows() == [(1, 0.5), (2, 0.3), (3, 0.2)]
+
+
+def test_the_watch_on_the_network_sees_a_call(calls_out):
+    code = "import socket; socket.socket().connect_ex(('127.0.0.1', 9))"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert "socket.connect" in calls_out.read_text()
 
 
 def test_the_lock_goes_to_the_child(training, tiny_weights):

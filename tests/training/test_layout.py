@@ -36,9 +36,7 @@ def test_whole_jpegs_are_linked_and_everything_else_is_converted(tmp_path):
     palette = tmp_path / "in" / "palette.png"
     Image.open(plain).convert("P").save(palette)
     before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in (plain, palette)}
-    photos = photo_table(
-        [("s/a", "train", str(plain), True, 96, 64), ("s/b", "val", str(palette), False, 96, 64)]
-    )
+    photos = photo_table([("s/a", "train", str(plain), True, 96, 64), ("s/b", "val", str(palette), False, 96, 64)])
     layout = write_layout(photos, label_table([("s/a", 0, 0, 96, 64)]), tmp_path / "data", progress=Silent())
     linked = layout.folder / "images" / "train" / "0000000.jpg"
     converted = layout.folder / "images" / "val" / "0000001.png"

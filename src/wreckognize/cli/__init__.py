@@ -12,10 +12,7 @@ def main() -> None:
     from wreckognize.cli.app import app
 
     try:
-        app(standalone_mode=False)
+        app()
     except WreckognizeError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on where it stood", file=sys.stderr)  # noqa: T201
-        sys.exit(130)

@@ -18,18 +18,24 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-StudyFile = Annotated[Path, typer.Argument(help="The study file (YAML).", metavar="STUDY.yaml", show_default=False)]
+StudyFile = Annotated[
+    Path, typer.Argument(help="The study file (YAML).", metavar="STUDY.yaml", show_default=False)
+]
 Out = Annotated[
     Path | None,
     typer.Option("--out", help="The run's folder. Default: runs/<study> below the current folder.", metavar="DIR"),
 ]
 Set = Annotated[
     list[str] | None,
-    typer.Option("--set", help="Set any field, e.g. systems.ver5.train.epochs=5. May be repeated.", metavar="KEY=VALUE"),
+    typer.Option(
+        "--set", help="Set any field, e.g. systems.ver5.train.epochs=5. May be repeated.", metavar="KEY=VALUE"
+    ),
 ]
 Only = Annotated[
     list[str] | None,
-    typer.Option("--only", help="Work on this system (and those it learns from) only. May be repeated.", metavar="SYSTEM"),
+    typer.Option(
+        "--only", help="Work on this system (and those it learns from) only. May be repeated.", metavar="SYSTEM"
+    ),
 ]
 
 
@@ -97,7 +103,9 @@ def init(
 
 @app.command()
 def doctor(
-    study: Annotated[Path | None, typer.Argument(help="A study file to check as well.", metavar="[STUDY.yaml]")] = None,
+    study: Annotated[
+        Path | None, typer.Argument(help="A study file to check as well.", metavar="[STUDY.yaml]")
+    ] = None,
 ) -> None:
     """Say what is missing (extras, weights, folders, GPU, disk) and what to do about it."""
     from wreckognize.cli.checking import print_diagnosis
@@ -109,7 +117,9 @@ def doctor(
 def predict(
     weights: Annotated[
         Path,
-        typer.Argument(help="A system of a run (RUN/systems/NAME), or a .safetensors or .pt file.", metavar="SYSTEM"),
+        typer.Argument(
+            help="A system of a run (RUN/systems/NAME), or a .safetensors or .pt file.", metavar="SYSTEM"
+        ),
     ],
     photos: Annotated[list[str], typer.Argument(help="Photos, folders of photos, or globs.", metavar="PHOTOS...")],
     out: Annotated[
@@ -119,7 +129,9 @@ def predict(
     threshold: Annotated[
         float | None, typer.Option(help="Vehicle if the score is at least this. Default: the system's, else 0.10.")
     ] = None,
-    imgsz: Annotated[int | None, typer.Option(help="Pixels of the longest side. Default: the system's, else 640.")] = None,
+    imgsz: Annotated[
+        int | None, typer.Option(help="Pixels of the longest side. Default: the system's, else 640.")
+    ] = None,
 ) -> None:
     """Look for vehicles in photos: one JSON line each, with verdict, score and boxes.
 
@@ -133,7 +145,9 @@ def predict(
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option("--out", help="The run's folder.", metavar="DIR")] = Path("runs/demo"),
-    scale: Annotated[float, typer.Option(help="Share of the full demo's photos, for a quick look.", min=0.1, max=1.0)] = 1.0,
+    scale: Annotated[
+        float, typer.Option(help="Share of the full demo's photos, for a quick look.", min=0.1, max=1.0)
+    ] = 1.0,
 ) -> None:
     """Draw a collection of damaged and intact cars and run a whole study on it, in about five minutes on two cores."""
     from wreckognize.cli.running import run_demo

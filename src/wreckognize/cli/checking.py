@@ -11,7 +11,11 @@ from rich.text import Text
 
 from wreckognize.doctor import diagnose
 
-_MARKS = {True: Text("ok", style="green"), False: Text("missing", style="bold red"), None: Text("note", style="yellow")}
+_MARKS = {
+    True: Text("ok", style="green"),
+    False: Text("missing", style="bold red"),
+    None: Text("note", style="yellow"),
+}
 
 
 def print_diagnosis(study: Path | None) -> None:

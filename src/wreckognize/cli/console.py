@@ -72,9 +72,15 @@ class Console:
             lines.show()
             return
         from rich.console import Console as RichConsole
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            ProgressColumn,
+            TextColumn,
+            TimeRemainingColumn,
+        )
         from rich.progress import Task as RichTask
-        from rich.progress import TimeRemainingColumn
         from rich.text import Text
 
         class Rate(ProgressColumn):

@@ -10,9 +10,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import typer
+
 from wreckognize import images
 from wreckognize.cli.console import Console
-from wreckognize.cli.running import typer_echo
 from wreckognize.collect.walk import PHOTO_SUFFIXES
 from wreckognize.detectors.port import Detector
 from wreckognize.errors import InputError, UsageError
@@ -33,16 +34,22 @@ def predict_photos(
         UsageError: nothing to look at, or the weights are not there.
     """
     if out is not None and out.suffix not in (".jsonl", ".csv"):
-        raise UsageError(f"no format is known for {out.suffix!r}", where=str(out), remedy="end the name in .jsonl or .csv")
+        raise UsageError(
+            f"no format is known for {out.suffix!r}", where=str(out), remedy="end the name in .jsonl or .csv"
+        )
     paths = list(expand(patterns))
     if not paths:
-        raise UsageError("no photo was found", where=" ".join(patterns), remedy="name photos, folders of photos, or globs")
+        raise UsageError(
+            "no photo was found", where=" ".join(patterns), remedy="name photos, folders of photos, or globs"
+        )
     from wreckognize.detectors.ultralytics import open_detector
 
     file, found_threshold, found_imgsz = settings_of(weights)
     threshold = found_threshold if threshold is None else threshold
     detector = open_detector(str(file.absolute()), classes=("car", "bus", "truck"))
-    settings = StreamSettings(found_imgsz if imgsz is None else imgsz, confidence=min(MIN_CONFIDENCE_SHOWN, threshold))
+    settings = StreamSettings(
+        found_imgsz if imgsz is None else imgsz, confidence=min(MIN_CONFIDENCE_SHOWN, threshold)
+    )
     lines: list[dict[str, Any]] = []
     with Console().task("looking", len(paths)) as task:
         for start in range(0, len(paths), CHUNK):
@@ -50,7 +57,7 @@ def predict_photos(
                 lines.append(line)
                 task.advance()
                 if out is None:
-                    typer_echo(json.dumps(line, ensure_ascii=False))
+                    typer.echo(json.dumps(line, ensure_ascii=False))
     if out is not None:
         atomic_write(out, _csv(lines) if out.suffix == ".csv" else _json_lines(lines))
 
@@ -132,7 +139,14 @@ def _verdict(look: Look, threshold: float) -> dict[str, Any]:
 
 
 def _failed(path: Path, error: InputError) -> dict[str, Any]:
-    return {"photo": str(path), "verdict": None, "score": None, "threshold": None, "boxes": [], "error": error.reason}
+    return {
+        "photo": str(path),
+        "verdict": None,
+        "score": None,
+        "threshold": None,
+        "boxes": [],
+        "error": error.reason,
+    }
 
 
 def _json_lines(lines: list[dict[str, Any]]) -> str:
@@ -144,5 +158,7 @@ def _csv(lines: list[dict[str, Any]]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["photo", "verdict", "score", "threshold", "boxes", "error"])
     for line in lines:
-        writer.writerow([*(line[key] for key in ("photo", "verdict", "score", "threshold")), len(line["boxes"]), line["error"]])
+        writer.writerow(
+            [*(line[key] for key in ("photo", "verdict", "score", "threshold")), len(line["boxes"]), line["error"]]
+        )
     return text.getvalue()

@@ -7,15 +7,15 @@ from importlib import resources
 from pathlib import Path
 from typing import cast
 
+import typer
+
 from wreckognize.cli.console import Console
 from wreckognize.errors import UsageError
 from wreckognize.files import atomic_write
 from wreckognize.study import Study
 
 
-def run_study(
-    file: Path, step: str, *, out: Path | None, overrides: Sequence[str], only: Sequence[str]
-) -> None:
+def run_study(file: Path, step: str, *, out: Path | None, overrides: Sequence[str], only: Sequence[str]) -> None:
     """Load a study, run it up to ``step`` and print what it came to."""
     study = Study.load(file, overrides=overrides)
     _run(study, step, out, only)
@@ -24,21 +24,18 @@ def run_study(
 def _run(study: Study, step: str, out: Path | None, only: Sequence[str]) -> None:
     from wreckognize import pipeline
 
-    result = pipeline.run(study, out=out, until=cast(pipeline.Until, step), only=only, progress=Console())
+    try:
+        result = pipeline.run(study, out=out, until=cast(pipeline.Until, step), only=only, progress=Console())
+    except KeyboardInterrupt:
+        typer.echo("\nstopped; the same command goes on where it stood", err=True)
+        raise typer.Exit(130) from None
     if result.comparison is None:
-        typer_echo(f"done up to {step}: {result.folder}")
+        typer.echo(f"done up to {step}: {result.folder}")
         return
     from wreckognize.cli.tables import print_comparison
 
     print_comparison(result.comparison)
-    typer_echo(f"\nreport: {result.page.absolute()}")
-
-
-def typer_echo(text: str) -> None:
-    """Print to standard output."""
-    import typer
-
-    typer.echo(text)
+    typer.echo(f"\nreport: {result.page.absolute()}")
 
 
 def write_template(file: Path) -> None:
@@ -51,7 +48,7 @@ def write_template(file: Path) -> None:
         raise UsageError("the file exists", where=str(file), remedy="give another name, or move it away")
     text = resources.files("wreckognize").joinpath("study_template.yaml").read_text(encoding="utf-8")
     atomic_write(file, text)
-    typer_echo(f"wrote {file}; change the folders in it, then: wreckognize doctor {file}")
+    typer.echo(f"wrote {file}; change the folders in it, then: wreckognize doctor {file}")
 
 
 def run_demo(out: Path, *, scale: float) -> None:
@@ -59,6 +56,5 @@ def run_demo(out: Path, *, scale: float) -> None:
     from wreckognize.demo.collection import make
 
     console = Console()
-    photos = out.with_name(out.name + "-photos")
-    study_file = make(photos, scale=scale, progress=console)
-    _run(Study.load(study_file), "report", out, ())
+    collection = make(out.with_name(out.name + "-photos"), scale=scale, progress=console)
+    _run(Study.load(collection.study), "report", out, ())

@@ -25,7 +25,9 @@ def print_comparison(comparison: Comparison) -> None:
         table.add_row(*_cells(system))
     width = None if sys.stdout.isatty() else 120
     Console(width=width).print(table)
-    Console(width=width).print("found: damaged cars found when at most that share of the backgrounds is called a vehicle")
+    Console(width=width).print(
+        "found: damaged cars found when at most that share of the backgrounds is called a vehicle"
+    )
 
 
 def _cells(system: SystemFigures) -> list[str]:

@@ -216,17 +216,17 @@ def _break(
         + rng.normal(0, 0.02, (5, 2))
         for a in angles
     ]  # fmt: skip
-    cracks = np.zeros((_TEXTURE, _TEXTURE), dtype=np.uint8)
-    for ray in rays:
-        stroke(cracks, _to_texture(ray), 235, float(rng.integers(1, 3)))
-    for step in (1, 2, 3):
-        stroke(cracks, _to_texture(np.array([ray[step] for ray in rays])), 200, 1, closed=True)
-    hole = np.zeros_like(cracks)
     radii = size * rng.uniform(0.12, 0.42 if lamp else 0.34, len(angles))
-    polygon(hole, _to_texture(centre + radii[:, None] * np.stack([np.cos(angles), np.sin(angles)], axis=1)), 255)
-    frost = np.clip(_falloff((cx, cy, size, size)) * 1.3, 0, 1) * 0.42
-    _overlay(drawing, mask, sight, np.maximum(frost, cracks.astype(np.float32) / 255), (226, 228, 226))
-    _overlay(drawing, mask, sight, hole.astype(np.float32) / 255 * 0.92, (20, 19, 18))
+    hole = centre + radii[:, None] * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    _overlay(drawing, mask, sight, np.clip(1.3 * _falloff((cx, cy, size, size)), 0, 1) * 0.42, (226, 228, 226))
+    broken = drawing.copy()
+    for ray in rays:
+        stroke(broken, sight.project(ray), (235, 236, 235), rng.uniform(0.002, 0.008) * sight.length)
+    for step in (1, 2, 3):
+        ring = np.array([ray[step] for ray in rays])
+        stroke(broken, sight.project(ring), (214, 216, 214), 0.003 * sight.length, closed=True)
+    polygon(broken, sight.project(hole), (20, 19, 18))
+    cv2.copyTo(broken, mask, drawing)
     return np.clip(disc_points(cx, cy, 0.9 * size, 0.9 * size, 20), -0.05, 1.05)
 
 
@@ -251,11 +251,11 @@ def _separate(rng: np.random.Generator, drawing: Image, mask: Mask, sight: _Sigh
     polygon(gap, sight.project((frame - frame.mean(axis=0)) * 1.06 + frame.mean(axis=0)), 255)
     gap &= mask
     drawing[gap > 0] = (22, 21, 21)
-    for _ in range(4):  # brackets and wiring in the gap
+    behind = drawing.copy()
+    for _ in range(4):  # brackets and wiring
         uv = frame.min(axis=0) + rng.uniform(0, 0.87, (3, 2))
-        struts = drawing.copy()
-        stroke(struts, sight.project(uv), (88, 90, 92), 0.025 * sight.length)
-        cv2.copyTo(struts, gap, drawing)
+        stroke(behind, sight.project(uv), (88, 90, 92), 0.025 * sight.length)
+    cv2.copyTo(behind, gap, drawing)
     cv2.copyTo(np.asarray(hanging, dtype=np.uint8), shape, drawing)
     stroke(drawing, there, (16, 16, 16), 0.012 * sight.length, closed=True)
     mask |= shape

@@ -36,7 +36,9 @@ class VehicleReading:
             return cls((0,), merge)
         indices = tuple(index for index, name in enumerate(names) if name in wanted)
         if not indices:
-            raise ValueError(f"none of the classes {', '.join(wanted)} is known to the detector ({', '.join(names)})")
+            raise ValueError(
+                f"none of the classes {', '.join(wanted)} is known to the detector ({', '.join(names)})"
+            )
         return cls(indices, merge)
 
 

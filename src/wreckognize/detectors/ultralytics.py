@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import PIL.Image
 from numpy.typing import NDArray
 
 from wreckognize.detectors.port import DetectorInfo, Merge, RawDetections, VehicleReading
@@ -35,7 +36,17 @@ if TYPE_CHECKING:
 ARCHITECTURE_NAME = re.compile(r"yolov8[nsmlx]\.yaml")
 """Names that stand for an architecture with random weights."""
 
-_INTEGRATIONS = ("clearml", "comet", "dvc", "mlflow", "raytune", "tensorboard", "wandb", "vscode_msg", "openvino_msg")
+_INTEGRATIONS = (
+    "clearml",
+    "comet",
+    "dvc",
+    "mlflow",
+    "raytune",
+    "tensorboard",
+    "wandb",
+    "vscode_msg",
+    "openvino_msg",
+)
 
 
 def fence(config: Path) -> dict[str, str]:
@@ -71,11 +82,16 @@ def import_library() -> None:
         folder = tempfile.TemporaryDirectory(prefix="wreckognize-")
         atexit.register(folder.cleanup)
         os.environ.update(fence(Path(folder.name)))
+    open_image = PIL.Image.open
     try:
         import torch
         from ultralytics.utils import SETTINGS
     except ImportError as error:
         raise MissingExtraError("yolo", "running a YOLO detector") from error
+    finally:
+        PIL.Image.open = (
+            open_image  # it puts its own in place, which installs packages when it meets a broken photo
+        )
     torch.set_num_threads(cpu_threads())
     if SETTINGS["sync"]:
         SETTINGS.update({"sync": False, **dict.fromkeys(_INTEGRATIONS, False)})
@@ -148,7 +164,9 @@ def _from_safetensors(path: Path) -> Network:
         state = load_file(path)
     except (SafetensorError, OSError) as error:
         raise WeightsError(
-            f"not a safetensors file ({error})", where=str(path), remedy="copy the file again from where it was made"
+            f"not a safetensors file ({error})",
+            where=str(path),
+            remedy="copy the file again from where it was made",
         ) from error
     model = build_model(card.architecture, len(card.names))
     _match_class_branch(model, card.architecture, state)
@@ -175,7 +193,14 @@ def _from_checkpoint(path: Path) -> Network:
     digest = file_sha256(path)
     try:
         model, _ = load_checkpoint(path)
-    except (TypeError, RuntimeError, pickle.UnpicklingError, ModuleNotFoundError, AttributeError, KeyError) as error:
+    except (
+        TypeError,
+        RuntimeError,
+        pickle.UnpicklingError,
+        ModuleNotFoundError,
+        AttributeError,
+        KeyError,
+    ) as error:
         raise WeightsError(
             f"not an Ultralytics checkpoint that can be read safely ({str(error).splitlines()[0]})",
             where=str(path),
@@ -183,7 +208,9 @@ def _from_checkpoint(path: Path) -> Network:
         ) from error
     if not isinstance(model, DetectionModel):
         raise WeightsError(
-            f"holds a {type(model).__name__}, not a detector", where=str(path), remedy="use weights of a detection model"
+            f"holds a {type(model).__name__}, not a detector",
+            where=str(path),
+            remedy="use weights of a detection model",
         )
     return Network(model, _names(model), path.name, digest, random=False)
 

@@ -147,9 +147,7 @@ def _infer(
         fit = Fit.of(photo.width, photo.height, settings.imgsz, stride)
         kept, kept_confidences = suppress(boxes, confidences, settings)
         length = float(np.linalg.norm(feature))
-        yield Look(
-            photo.photo, fit.restore(kept), kept_confidences, feature / length if length > 0 else feature
-        )
+        yield Look(photo.photo, fit.restore(kept), kept_confidences, feature / length if length > 0 else feature)
 
 
 def suppress(

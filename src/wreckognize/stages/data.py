@@ -96,7 +96,9 @@ def split(run: Run) -> None:
     }
     if run.workspace.run_stage("split", inputs, outputs, action):
         counts = dict(run.split.group_by("split").len().iter_rows())
-        run.progress.say("split: " + ", ".join(f"{counts.get(name, 0):,} {name}" for name in ("train", "val", "test")))
+        run.progress.say(
+            "split: " + ", ".join(f"{counts.get(name, 0):,} {name}" for name in ("train", "val", "test"))
+        )
     check_lock(read_lock(lock_file), run.split, photos)
 
 
@@ -105,7 +107,9 @@ def split_notes(run: Run) -> tuple[str, ...]:
     notes = json.loads(run.path("catalog", "split.json").read_text(encoding="utf-8"))
     sentences = list(notes["shortfalls"])
     if notes["held_back"]:
-        sentences.append(f"{len(notes['held_back'])} photos share a claim or a file with pinned test photos; held back.")
+        sentences.append(
+            f"{len(notes['held_back'])} photos share a claim or a file with pinned test photos; held back."
+        )
     if notes["excluded"]:
         sentences.append(f"{len(notes['excluded'])} photos of the training side were taken out because of a leak.")
     return tuple(sentences)
@@ -146,5 +150,3 @@ def label(run: Run, system: SystemSettings) -> None:
         "seed": run.study.seed,
     }
     run.workspace.run_stage(f"label:{system.name}", inputs, outputs, action)
-
-

@@ -87,7 +87,11 @@ def teacher_predictions(run: Run, system: SystemSettings) -> tuple[str, Path, st
         looker = Looker.of_teacher(run, teacher)
         if looker == Looker.of_teacher(run, run.study.teacher):
             stage = "teacher"
-            return stage, run.path("teacher", "predictions.parquet"), _digest(run, stage, "teacher/predictions.parquet")
+            return (
+                stage,
+                run.path("teacher", "predictions.parquet"),
+                _digest(run, stage, "teacher/predictions.parquet"),
+            )
         name = f"of-{system.name}"
     stage, folder = f"teacher:{name}", run.path("teacher", name)
     _pass_stage(

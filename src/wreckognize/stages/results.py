@@ -69,7 +69,11 @@ def _provenance(run: Run, system: SystemSettings, weights_sha256: str) -> Proven
     random = is_random(system.weights)
     if not system.trained:
         return Provenance(
-            recipe=system.recipe, weights=weights, weights_sha256=weights_sha256, trained=False, random_weights=random
+            recipe=system.recipe,
+            weights=weights,
+            weights_sha256=weights_sha256,
+            trained=False,
+            random_weights=random,
         )
     from wreckognize.training.fine_tune import read_result
 

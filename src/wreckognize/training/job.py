@@ -67,10 +67,10 @@ class TrainResult(BaseModel):
 
 
 def seconds_spent(events: str) -> float:
-    """Seconds of work from the text of an events file, over all processes that wrote to it.
+    r"""Seconds of work from the text of an events file, over all processes that wrote to it.
 
-    >>> seconds_spent('{"event": "start", "seconds": 0}\\n{"event": "epoch", "seconds": 7.5}\\n'
-    ...               '{"event": "start", "seconds": 1}\\n{"event": "epoch", "seconds": 2.5}\\n')
+    >>> seconds_spent('{"event": "start", "seconds": 0}\n{"event": "epoch", "seconds": 7.5}\n'
+    ...               '{"event": "start", "seconds": 1}\n{"event": "epoch", "seconds": 2.5}\n')
     10.0
     """
     total = last = 0.0
