@@ -197,9 +197,33 @@ def test_a_child_that_fails_is_quoted(training, tmp_path):
 
 
 @pytest.mark.slow
-def test_bfloat16_on_a_cpu(training, tiny_weights):
-    result = go(training, tiny_weights, TrainSettings(epochs=1, imgsz=64, batch=4, device="cpu", amp="bf16"))
-    assert result.precision == "bfloat16 (mixed)"
+def test_bfloat16_on_a_cpu_survives_an_interruption(training, tiny_weights, tmp_path, monkeypatch):
+    """The precision of every forward pass, before and after, as the layers of the network see it."""
+    log = tmp_path / "precisions.txt"
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text(
+        textwrap.dedent(f"""
+        import sys
+        if "wreckognize.training.child" in " ".join(sys.orig_argv):
+            import torch
+            plain = torch.nn.functional.silu
+
+            def noted(input, inplace=False):
+                with open({str(log)!r}, "a") as file:
+                    file.write(str(input.dtype) + " " + str(torch.is_grad_enabled()) + chr(10))
+                return plain(input, inplace)
+
+            torch.nn.functional.silu = noted
+        """)
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
+    settings = TrainSettings(epochs=2, imgsz=64, batch=4, device="cpu", amp="bf16")
+    with pytest.raises(KeyboardInterrupt):
+        go(training, tiny_weights, settings, progress=StopAfterFirstEpoch())
+    assert "torch.bfloat16 True" in log.read_text().splitlines()
+    log.write_text("")
+    assert go(training, tiny_weights, settings).precision == "bfloat16 (mixed)"
+    assert "torch.bfloat16 True" in log.read_text().splitlines()
 
 
 def test_several_devices_are_handed_on_as_one_text():

@@ -7,6 +7,6 @@ assemble   photos opened, boxes placed               (candidates -> tables)
 ledger     what became of everything else            (counts and quarantine)
 """
 
-from wreckognize.collect.gather import Collected, collect
+from wreckognize.collect.gather import Collected, collect, paths_read
 
-__all__ = ["Collected", "collect"]
+__all__ = ["Collected", "collect", "paths_read"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import polars as pl
 
@@ -67,6 +68,25 @@ def collect(
         pl.concat([QUARANTINE_SCHEMA.to_frame(), *(ledger.quarantine_table() for ledger in ledgers)]),
         pl.concat([TALLY_SCHEMA.to_frame(), *(ledger.tally_table() for ledger in ledgers)]),
     )
+
+
+def paths_read(source: Source) -> list[Path]:
+    """Every folder and file that a source is read from, globs expanded: a change below one changes the catalog.
+
+    Raises:
+        UsageError: if a path is not there.
+    """
+    where = f"source {source.name!r}"
+    roots = expand(source.images, where)
+    match source:
+        case AihubSource():
+            return [*roots, *expand(source.labels, where)]
+        case CocoSource():
+            return [*roots, *expand(source.annotations, where)]
+        case YoloSource():
+            return [*roots, *yolo.label_roots(source, roots, where)]
+        case FolderSource():
+            return roots
 
 
 def _collect_one(source: Source, seed: int, ledger: Ledger, progress: Progress, workers: int | None) -> Catalog:

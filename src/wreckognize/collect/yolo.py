@@ -57,7 +57,7 @@ def read(
     """Pair photos with labels and read the labels; what cannot be used goes to the ledger."""
     classes = _classes(source)
     where = f"source {source.name!r}: labels"
-    files = find_files(_label_roots(source, roots, where), where, ledger)
+    files = find_files(label_roots(source, roots, where), where, ledger)
     texts = [file for file in files if file.suffix in LABEL_SUFFIXES and Path(file.path).name != _CLASS_LIST]
     pairs = pair(photos, texts, ledger)
     candidates: list[Candidate] = []
@@ -94,7 +94,7 @@ def _classes(source: YoloSource) -> _Classes:
     return _Classes(source.names, kinds)
 
 
-def _label_roots(source: YoloSource, roots: Sequence[Path], where: str) -> list[Path]:
+def label_roots(source: YoloSource, roots: Sequence[Path], where: str) -> list[Path]:
     """Where labels are: as the study says, else beside each ``images`` in ``labels``, else among the photos.
 
     Raises:

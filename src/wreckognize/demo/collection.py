@@ -30,7 +30,7 @@ from wreckognize.demo import formats
 from wreckognize.demo.draw import Case, Drawn, random_case, render_background, render_vehicle_photo
 from wreckognize.demo.paint import Image
 from wreckognize.errors import UsageError
-from wreckognize.files import atomic_write
+from wreckognize.files import atomic_write, sha256_of
 from wreckognize.progress import Progress, Silent, Task
 
 STUDY = Path(__file__).with_name("study.yaml")
@@ -99,7 +99,7 @@ def make(folder: Path, *, seed: int = 0, scale: float = 1.0, progress: Progress 
         UsageError: ``folder`` holds something else, or cannot be written.
     """
     counts = scaled(scale)
-    mark = json.dumps({"format": _FORMAT, "seed": seed, "counts": asdict(counts)})
+    mark = json.dumps({"format": _FORMAT, "seed": seed, "counts": asdict(counts), "study": sha256_of(STUDY)})
     finished = Collection(folder, folder / STUDY.name, counts)
     if folder.exists() and any(folder.iterdir()):
         if not (folder / _MARK).is_file():

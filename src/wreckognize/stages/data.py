@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import polars as pl
 
@@ -13,13 +11,13 @@ from wreckognize.files import atomic_write, write_table
 from wreckognize.settings import SystemSettings
 from wreckognize.stages.looking import teacher_predictions
 from wreckognize.stages.run import REVISIONS, Run
-from wreckognize.study import Study
 from wreckognize.workspace import tree_signature
 
 
 def collect(run: Run) -> None:
     """Sources -> ``catalog/``, ``quarantine.csv``."""
     from wreckognize.collect import collect as collect_sources
+    from wreckognize.collect import paths_read
 
     study = run.study
     outputs = [run.path("catalog", f"{name}.parquet") for name in ("photos", "boxes", "quarantine", "tally")]
@@ -37,20 +35,9 @@ def collect(run: Run) -> None:
         "seed": study.seed,
         "sources": [source.model_dump(mode="json", exclude={"split"}) for source in study.sources],
         "pins": {source.name: source.split for source in study.sources},
-        "files": tree_signature(_source_paths(study)),
+        "files": tree_signature({path for source in study.sources for path in paths_read(source)}),
     }
     run.workspace.run_stage("collect", inputs, outputs, action)
-
-
-def _source_paths(study: Study) -> Iterator[Path]:
-    for source in study.sources:
-        for field in ("images", "labels", "annotations"):
-            for path in getattr(source, field, None) or ():
-                if any(character in str(path) for character in "*?["):
-                    anchor = Path(path.anchor)
-                    yield from anchor.glob(str(path.relative_to(anchor)))
-                else:
-                    yield path
 
 
 def _say_collected(run: Run, tally: pl.DataFrame) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 from wreckognize.detectors.ultralytics import device_name, import_library, load_network, save_network
 from wreckognize.files import atomic_write
 from wreckognize.training.curves import read_curves
-from wreckognize.training.job import TrainJob, TrainResult, precision, seconds_spent
+from wreckognize.training.job import TrainJob, TrainResult, precision, seconds_spent, wants_bf16
 
 EVENT_SECONDS = 0.5
 
@@ -41,6 +41,9 @@ def main() -> None:
         "plots": False,
         "verbose": False,
     }
+    if wants_bf16(job.settings) and device_name(job.settings.get("device")) == "cpu":
+        FineTuner.cpu_bf16 = True
+        overrides["amp"] = False
     if job.checkpoint.exists():
         _restore(job, work)
         overrides |= {"resume": str(job.checkpoint), "save_dir": str(work)}

@@ -82,9 +82,15 @@ def seconds_spent(events: str) -> float:
     return round(total + last, 1)
 
 
+def wants_bf16(settings: Mapping[str, Any]) -> bool:
+    """Whether these training settings ask for bfloat16."""
+    return str(settings.get("amp")).lower() == "bf16"
+
+
 def precision(settings: Mapping[str, Any]) -> str:
     """The arithmetic that these training settings ask for, in words."""
-    amp = str(settings.get("amp", True)).lower()
-    if amp in {"bf16", "fp32", "false"}:
-        return "bfloat16 (mixed)" if amp == "bf16" else "float32"
-    return "float32" if str(settings.get("device")) == "cpu" else "float16 (mixed) on a GPU, float32 on a CPU"
+    if wants_bf16(settings):
+        return "bfloat16 (mixed)"
+    if str(settings.get("amp", True)).lower() in {"fp32", "false"} or str(settings.get("device")) == "cpu":
+        return "float32"
+    return "float16 (mixed) on a GPU, float32 on a CPU"

@@ -42,6 +42,9 @@ class FineTuner(DetectionTrainer):
       takes one core less and refuses bfloat16).
     """
 
+    cpu_bf16 = False
+    """Set by the child; the library's own ``amp: bf16`` raises on a CPU, so its ``amp`` is then False."""
+
     model: Any  # the name of weights at first, a network after `setup_model`
 
     def __init__(self, cfg: Any, overrides: dict[str, Any] | None = None, _callbacks: Any = None) -> None:
@@ -61,28 +64,16 @@ class FineTuner(DetectionTrainer):
         self.model = self.get_model(cfg=network.model.yaml, weights=network.model, verbose=False)
         return None
 
-    @property
-    def _bf16_on_cpu(self) -> bool:
-        return self.device.type == "cpu" and self.bf16_wanted
-
-    @property
-    def bf16_wanted(self) -> bool:
-        """Whether ``amp: bf16`` was asked for."""
-        return str(getattr(self, "_amp_wanted", self.args.amp)).lower() == "bf16"
-
     def _setup_train(self) -> None:
-        self._amp_wanted = self.args.amp
-        if self._bf16_on_cpu:
-            self.args.amp = False  # the library's own bfloat16 path is for CUDA alone and raises here
         super()._setup_train()
-        if self._bf16_on_cpu:
+        if self.cpu_bf16:
             self.amp = True  # autocast on a CPU is bfloat16; no gradient scaling is needed
             self.model = self.model.to(memory_format=torch.channels_last)
 
     def preprocess_batch(self, batch: dict[str, Any]) -> dict[str, Any]:
         """As the library does, with the photos laid out as the network is."""
         batch = super().preprocess_batch(batch)
-        if self._bf16_on_cpu:
+        if self.cpu_bf16:
             batch["img"] = batch["img"].contiguous(memory_format=torch.channels_last)
         return batch
 
