@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-fast photos recipes lint format bench clean help
+.PHONY: demo test test-fast coverage photos recipes lint format bench clean help
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -28,6 +28,9 @@ test-fast: $(STAMP) ## tests that take no more than a few seconds each
 
 recipes: $(STAMP) ## each recipe with its own architecture and size, random weights, one epoch
 	$(BIN)/python tests/recipes/run.py
+
+coverage: $(STAMP) ## all tests with line coverage; engines and drawing are left out, the rest must reach 95 %
+	$(BIN)/pytest --cov --cov-report=term-missing
 
 photos: $(STAMP) ## the seven recipes on real photos (WRECKOGNIZE_PHOTOS), about an hour on two cores
 	$(BIN)/python tests/photos/run.py

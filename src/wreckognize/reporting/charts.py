@@ -75,10 +75,11 @@ def training_plots(system: SystemReport, number: int) -> tuple[Plot, ...]:
         Plot(
             f"training-{number}-losses",
             f"{system.name}: losses",
-            "Solid: training photos. Dashed: validation photos.",
+            "Solid: training photos. Dashed: validation photos. Logarithmic.",
             "epoch",
             "loss",
             losses,
+            y_log=True,
         ),
         Plot(
             f"training-{number}-figures",

@@ -65,6 +65,7 @@ class Plot:
         caption: how to read it, one sentence.
         x_range: of the axis; None fits the data.
         x_scale: ``low_rates`` gives the range of 0 to 10 % room at its low end.
+        y_log: a logarithmic vertical axis, so that one wild epoch does not flatten the others.
         shares: the axes ("x", "y", "xy") that hold shares of 0 to 1, written in percent.
     """
 
@@ -77,6 +78,7 @@ class Plot:
     x_range: tuple[float, float] | None = None
     y_range: tuple[float, float] | None = None
     x_scale: Scale = "linear"
+    y_log: bool = False
     shares: str = ""
 
 
@@ -157,12 +159,17 @@ def _draw_line(axes: Axes, line: Line) -> None:
 
 
 def _dress(axes: Axes, plot: Plot) -> None:
-    from matplotlib.ticker import FixedLocator, NullLocator, PercentFormatter
+    from matplotlib.ticker import FixedLocator, LogLocator, NullLocator, PercentFormatter, ScalarFormatter
 
     if plot.x_scale == "low_rates":
         axes.set_xscale("symlog", linthresh=0.01, linscale=0.6)
         axes.xaxis.set_major_locator(FixedLocator([0, 0.01, 0.025, 0.05, 0.1]))
         axes.xaxis.set_minor_locator(NullLocator())
+    if plot.y_log:
+        axes.set_yscale("log", nonpositive="mask")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.yaxis.set_major_formatter(ScalarFormatter())
+        axes.yaxis.set_minor_locator(NullLocator())
     if plot.x_range is not None:
         axes.set_xlim(*plot.x_range)
     if plot.y_range is not None:
