@@ -30,6 +30,20 @@ def test_it_is_yolov8_with_an_eighth_of_the_channels():
     assert parameters == pytest.approx(0.91e6, rel=0.01)
 
 
+def test_its_first_weights_follow_the_seed():
+    import_library()
+    first, same, other = (build_model(starter.architecture(), 1) for _ in range(3))
+    fixed = first.state_dict()["model.22.dfl.conv.weight"].clone()
+    for network, seed in ((first, 1), (same, 1), (other, 2)):
+        starter._seed_weights(network, seed)
+    for name, tensor in first.state_dict().items():
+        assert np.array_equal(tensor.numpy(), same.state_dict()[name].numpy()), name
+    stem = "model.0.conv.weight"
+    assert not np.array_equal(first.state_dict()[stem].numpy(), other.state_dict()[stem].numpy())
+    assert np.abs(first.state_dict()[stem].numpy()).max() <= 27**-0.5  # three channels of 3 x 3
+    assert np.array_equal(first.state_dict()["model.22.dfl.conv.weight"].numpy(), fixed.numpy())
+
+
 def test_the_shipped_one_is_what_its_card_says():
     card = read_card(starter_path())
     assert card.dtype == "float16"

@@ -71,7 +71,7 @@ FULL = Counts(
     fleet=50,
     showroom=100,
     backyard=110,
-    scrapyard=90,
+    scrapyard=200,
 )
 
 

@@ -119,15 +119,14 @@ def build(
 
     progress = progress or Silent()
     import_library()
-    import torch
-
     with tempfile.TemporaryDirectory(prefix="wreckognize-starter-") as name:
         work = Path(name)
         photos, labels = _draw(work / "photos", vehicles, places, seed, progress)
         layout = write_layout(photos, labels, work / "layout", progress=progress)
-        torch.manual_seed(seed)
         first = work / "first" / "weights.safetensors"
-        save_network(build_model(architecture(), 1), first, imgsz=IMGSZ)
+        network = build_model(architecture(), 1)
+        _seed_weights(network, seed)
+        save_network(network, first, imgsz=IMGSZ)
         training = work / "starter" / "training"
         training.mkdir(parents=True)
         fine_tune(
@@ -145,6 +144,20 @@ def build(
         shutil.copyfile(made / "best.safetensors", out / "starter.safetensors")
         shutil.copyfile(made / "model.json", out / "starter.json")
     return out / "starter.safetensors"
+
+
+def _seed_weights(network: Any, seed: int) -> None:
+    """Draw all convolutions of a torch module anew, in place, from a seeded generator.
+
+    Uniform within one over the root of the inputs to a neuron, which is torch's own default (He et al. 2015, with
+    its ``a = sqrt(5)``). Biases and normalisations start from constants; the box decoder (``dfl``) is no weight.
+    """
+    rng = np.random.Generator(np.random.PCG64([seed, _SEED_SPACE]))
+    for name, tensor in network.state_dict().items():
+        values = tensor.numpy()  # the network's own memory
+        if values.ndim == 4 and ".dfl." not in name:
+            bound = 1 / np.sqrt(values[0].size)
+            values[...] = rng.uniform(-bound, bound, values.shape)
 
 
 def _settings(epochs: int) -> TrainSettings:
