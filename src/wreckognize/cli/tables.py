@@ -16,30 +16,27 @@ def print_comparison(comparison: Comparison) -> None:
     table = Table(
         title=f"{comparison.study}: {test.photos} test photos, {test.vehicle} with a vehicle, {test.background} without"
     )
-    table.add_column("system")
-    for heading in ("found at 5 %\nfalse alarms", "at 2.5 %", "ROC area", "threshold", "missed", "false\nalarms"):
+    table.add_column("system", overflow="fold")
+    for heading in ("found at 5 %\nfalse alarms", "at\n2.5 %", "ROC\narea"):
         table.add_column(heading, justify="right")
-    for heading in ("accuracy", "F1", "mAP50-95", "ms/photo"):
+    for heading in ("thres-\nhold", "missed", "false\nalarms", "F1", "mAP\n50-95", "ms a\nphoto"):
         table.add_column(heading, justify="right")
     for system in comparison.systems:
         table.add_row(*_cells(system))
-    width = None if sys.stdout.isatty() else 120
-    Console(width=width).print(table)
-    Console(width=width).print(
-        "found: damaged cars found when at most that share of the backgrounds is called a vehicle"
-    )
+    console = Console(width=None if sys.stdout.isatty() else 100)
+    console.print(table)
+    console.print("found: damaged cars found when at most that share of the backgrounds is called a vehicle")
 
 
 def _cells(system: SystemFigures) -> list[str]:
     found = system.found_at_false_alarms
     return [
         system.name,
-        *(_percent(found[rate].damaged if found[rate] else None) for rate in ("0.05", "0.025")),  # type: ignore[union-attr]
+        *(_percent(at.damaged if (at := found[rate]) else None) for rate in ("0.05", "0.025")),
         _number(system.auc_damaged, 3),
         f"{system.threshold:g}",
-        f"{system.fn} of {system.tp + system.fn}",
-        f"{system.fp} of {system.fp + system.tn}",
-        _percent(system.accuracy),
+        str(system.fn),
+        str(system.fp),
         _number(system.f1.vehicle, 3),
         _number(system.map50_95, 3),
         _number(system.ms_per_image, 1),

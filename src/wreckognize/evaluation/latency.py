@@ -10,6 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+WARMUP = 3
+"""Untimed looks before the first timed one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Latency:
@@ -51,7 +54,7 @@ def measure(
     look: Callable[[Path], object],
     paths: Sequence[Path],
     *,
-    warmup: int = 3,
+    warmup: int = WARMUP,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Latency:
     """Time ``look`` on each photo, one after the other.

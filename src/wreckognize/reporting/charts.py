@@ -129,8 +129,8 @@ def _roc_plots(report: ReportInput, scores: list[pl.DataFrame]) -> Iterator[Plot
         tuple(near),
         _LOW_RATES,
         (floor, _MARGIN[1]),
-        "low_rates",
-        "xy",
+        x_scale="low_rates",
+        shares="xy",
     )
 
 

@@ -197,7 +197,7 @@ def _take_from_teacher(run: Run, system: SystemSettings, folder: Path) -> None:
 
 def time_system(run: Run, system: SystemSettings) -> None:
     """How long one photo takes -> ``systems/NAME/latency.json``."""
-    from wreckognize.evaluation.latency import measure
+    from wreckognize.evaluation.latency import WARMUP, measure
     from wreckognize.inference.stream import PhotoFile, look_at
 
     looker = Looker.of_system(run, system)
@@ -212,7 +212,7 @@ def time_system(run: Run, system: SystemSettings) -> None:
         }
         detector = looker.open()
         settings = StreamSettings(looker.imgsz, batch=1, workers=1)
-        with run.progress.task(f"timing {system.name}", len(files)) as task:
+        with run.progress.task(f"timing {system.name}", len(files) + WARMUP) as task:
 
             def look(path: Path) -> None:
                 next(look_at([files[path]], detector, settings))
