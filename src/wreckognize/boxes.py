@@ -51,8 +51,8 @@ def clip(boxes: Boxes, width: float, height: float) -> Boxes:
 def iou(left: Boxes, right: Boxes) -> NDArray[np.float32]:
     """Intersection over union of every pair, ``(N, M)``; 0 where both boxes have no area.
 
-    >>> iou(as_boxes([[0, 0, 2, 2]]), as_boxes([[1, 0, 3, 2]])).round(3).tolist()
-    [[0.333]]
+    >>> iou(as_boxes([[0, 0, 2, 4]]), as_boxes([[0, 0, 2, 2], [5, 5, 6, 6]])).tolist()
+    [[0.5, 0.0]]
     """
     top_left = np.maximum(left[:, None, :2], right[None, :, :2])
     bottom_right = np.minimum(left[:, None, 2:], right[None, :, 2:])

@@ -20,7 +20,7 @@ def plot() -> Plot:
         Line("baseline <b>$x$</b> & more", x, x * 10, 0, mark=(0.05, 0.5)),
         Line("ver6", x, np.sqrt(x * 10), len(SERIES_COLOURS)),
     )
-    return Plot("roc-low", "A title", "A caption.", "x", "y", lines, (0, 0.1), (0, 1), "low_rates", "xy")
+    return Plot("roc-low", "A title", "A caption.", "x", "y", lines, (0, 0.1), (0, 1), x_scale="low_rates", shares="xy")
 
 
 def test_the_svg_is_well_formed_and_takes_the_colours_of_the_page(plot: Plot):
@@ -92,3 +92,11 @@ def test_the_style_sheet_knows_the_colour_of_every_series():
     for number, colour in enumerate(SERIES_COLOURS):
         assert f"--series-{number}: {colour};" in light
         assert f"--series-{number}: " in dark
+
+
+def test_a_logarithmic_axis_leaves_room_for_small_losses():
+    values = np.array([60.0, 3.0, 1.0, 0.5])
+    line = Line("loss", np.arange(4.0), values, 0)
+    plot = Plot("loss", "Loss", "", "epoch", "loss", (line,))
+    assert to_png(replace(plot, y_log=True)) != to_png(plot)
+    assert ">50<" in to_svg(replace(plot, y_log=True)).replace(" ", "").replace("\n", "")

@@ -66,11 +66,12 @@ class StopAfterFirstEpoch(Silent):
 
 WATCH = """
 import sys
+import traceback
 
 def note(event, arguments):
     if event in ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname"):
         with open({log!r}, "a") as log:
-            log.write(event + str(arguments) + "\\n")
+            log.write(event + str(arguments) + "\\n" + "".join(traceback.format_stack(limit=30)))
 
 sys.addaudithook(note)
 """

@@ -11,10 +11,12 @@ import atexit
 import copy
 import hashlib
 import importlib.metadata
+import importlib.util
 import os
 import pickle
 import platform
 import re
+import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -85,7 +87,7 @@ def import_library() -> None:
     open_image = PIL.Image.open
     try:
         import torch
-        from ultralytics.utils import SETTINGS
+        from ultralytics.utils import SETTINGS, USER_CONFIG_DIR
     except ImportError as error:
         raise MissingExtraError("yolo", "running a YOLO detector") from error
     finally:
@@ -93,8 +95,17 @@ def import_library() -> None:
             open_image  # it puts its own in place, which installs packages when it meets a broken photo
         )
     torch.set_num_threads(cpu_threads())
+    _put_font(Path(USER_CONFIG_DIR) / "Arial.ttf")
     if SETTINGS["sync"]:
         SETTINGS.update({"sync": False, **dict.fromkeys(_INTEGRATIONS, False)})
+
+
+def _put_font(file: Path) -> None:
+    """Lay matplotlib's font where the library looks for one of its own: else each training asks the network for it."""
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        fonts = Path(str(importlib.util.find_spec("matplotlib").origin)).parent / "mpl-data" / "fonts" / "ttf"  # type: ignore[union-attr]
+        shutil.copyfile(fonts / "DejaVuSans.ttf", file)
 
 
 @dataclass(frozen=True, slots=True)
