@@ -159,7 +159,7 @@ def _draw_line(axes: Axes, line: Line) -> None:
 
 
 def _dress(axes: Axes, plot: Plot) -> None:
-    from matplotlib.ticker import FixedLocator, LogLocator, NullLocator, PercentFormatter, ScalarFormatter
+    from matplotlib.ticker import FixedLocator, LogLocator, NullLocator, PercentFormatter
 
     if plot.x_scale == "low_rates":
         axes.set_xscale("symlog", linthresh=0.01, linscale=0.6)
@@ -168,7 +168,7 @@ def _dress(axes: Axes, plot: Plot) -> None:
     if plot.y_log:
         axes.set_yscale("log", nonpositive="mask")
         axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        axes.yaxis.set_major_formatter(ScalarFormatter())
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
         axes.yaxis.set_minor_locator(NullLocator())
     if plot.x_range is not None:
         axes.set_xlim(*plot.x_range)
