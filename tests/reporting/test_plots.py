@@ -1,5 +1,6 @@
-from __future__ import re
+from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 from importlib.resources import files
