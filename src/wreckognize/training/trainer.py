@@ -69,6 +69,7 @@ class FineTuner(DetectionTrainer):
         if self.cpu_bf16:
             self.amp = True  # autocast on a CPU is bfloat16; no gradient scaling is needed
             self.model = self.model.to(memory_format=torch.channels_last)
+            self.model.criterion = _Float32Loss(self.model.init_criterion())
 
     def preprocess_batch(self, batch: dict[str, Any]) -> dict[str, Any]:
         """As the library does, with the photos laid out as the network is."""
@@ -85,6 +86,31 @@ class FineTuner(DetectionTrainer):
             _copy_whole(self.best, root / "checkpoint-best.pt")
         _copy_whole(self.last, root / "checkpoint.pt")
         return saved
+
+
+class _Float32Loss:
+    """A loss computed in float32 from the outputs of a network that ran in bfloat16.
+
+    Eight bits of mantissa place a box edge to a pixel or two only, too coarse for its loss and for the assignment of
+    labels to anchors.
+    """
+
+    def __init__(self, loss: Any) -> None:
+        self._loss = loss
+
+    def __call__(self, predictions: Any, batch: dict[str, Any]) -> Any:
+        with torch.autocast("cpu", enabled=False):
+            return self._loss(_as_float32(predictions), batch)
+
+
+def _as_float32(value: Any) -> Any:
+    if isinstance(value, torch.Tensor):
+        return value.float() if value.is_floating_point() else value
+    if isinstance(value, dict):
+        return {key: _as_float32(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_as_float32(item) for item in value)
+    return value
 
 
 def _copy_whole(source: Path, target: Path) -> None:
