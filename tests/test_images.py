@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import warnings
 import zlib
@@ -303,3 +304,12 @@ def test_a_missing_file_and_a_folder_are_input_errors(tmp_path):
             function(tmp_path / "gone.jpg")
         with pytest.raises(InputError, match="cannot be read"):
             function(Path(tmp_path))
+
+
+def test_a_pipe_under_a_photos_name_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    for look in (read_header, verify, decode):
+        with pytest.raises(InputError, match="not a regular file"):
+            look(tmp_path / "pipe.jpg")
+    with pytest.raises(InputError, match="not a regular file"):
+        decode(tmp_path)

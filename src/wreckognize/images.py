@@ -7,6 +7,7 @@ cannot be used raises `InputError`, whatever its decoder raised. No photo is eve
 from __future__ import annotations
 
 import io
+import stat
 import struct
 import warnings
 import zlib
@@ -208,17 +209,21 @@ def _file(photo: Path | bytes) -> Iterator[IO[bytes]]:
     if isinstance(photo, bytes):
         yield io.BytesIO(photo)
         return
-    try:
-        file = photo.open("rb")
-    except OSError as error:
-        raise _unreadable(error) from error
-    with file:
+    with _open(photo) as file:
         yield file
 
 
 def _read(path: Path) -> bytes:
+    with _open(path) as file:
+        return file.read()
+
+
+def _open(path: Path) -> IO[bytes]:
+    """Open a regular file; a pipe or a device under a photo's name would be waited for without end."""
     try:
-        return path.read_bytes()
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise InputError("not a regular file", remedy="take it out of the folder")
+        return path.open("rb")
     except OSError as error:
         raise _unreadable(error) from error
 
