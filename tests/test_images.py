@@ -302,7 +302,7 @@ def test_a_missing_file_and_a_folder_are_input_errors(tmp_path):
     for function in (read_header, verify, decode):
         with pytest.raises(InputError, match="not there"):
             function(tmp_path / "gone.jpg")
-        with pytest.raises(InputError, match="cannot be read"):
+        with pytest.raises(InputError, match="not a regular file"):
             function(Path(tmp_path))
 
 
@@ -311,5 +311,3 @@ def test_a_pipe_under_a_photos_name_is_refused_and_not_waited_for(tmp_path):
     for look in (read_header, verify, decode):
         with pytest.raises(InputError, match="not a regular file"):
             look(tmp_path / "pipe.jpg")
-    with pytest.raises(InputError, match="not a regular file"):
-        decode(tmp_path)
