@@ -7,6 +7,7 @@ import time
 
 import polars as pl
 import pytest
+from photographs import draw_photo
 from studies import BACKGROUND, DAMAGED, NORMAL, WHOLE, tree, write_study
 
 from wreckognize import pipeline
@@ -135,11 +136,44 @@ def test_a_rerun_does_nothing_and_is_quick(finished, monkeypatch):
 
 def test_a_changed_seed_would_change_the_locked_test_set(finished):
     file, _, result = finished
-    lock = (result.folder / "test.lock.json").read_bytes()
+    before = tree(result.folder)
     with pytest.raises(LockError, match="would change"):
         pipeline.run(Study.load(file, overrides=["seed=2"]), out=result.folder, until="split")
-    assert (result.folder / "test.lock.json").read_bytes() == lock
-    pipeline.run(Study.load(file), out=result.folder)  # and the run is as good as before
+    after = tree(result.folder)
+    assert {name: after[name] for name in after if name != ".lock"} == {
+        name: before[name] for name in before if name != ".lock"
+    }
+
+
+def test_photos_added_later_may_not_change_the_locked_test_set(tiny_weights, tmp_path):
+    file = write_study(tmp_path / "study", tiny_weights)
+    pipeline.run(Study.load(file), out=tmp_path / "run", until="split")
+    lock = (tmp_path / "run" / "test.lock.json").read_bytes()
+    for number in range(8):
+        draw_photo(tmp_path / "study" / "normal" / f"later {number}.jpg", 900 + number)
+    with pytest.raises(LockError, match="would change"):
+        pipeline.run(Study.load(file), out=tmp_path / "run", until="split")
+    assert (tmp_path / "run" / "test.lock.json").read_bytes() == lock
+
+
+def test_a_test_set_without_photos_is_not_locked(tiny_weights, tmp_path):
+    file = write_study(tmp_path / "study", tiny_weights)
+    few = [f"sources.{name}.limit=1" for name in ("aihub", "normal", "background")]
+    shares = "split={train: 0.98, val: 0.01, test: 0.01}"
+    study = Study.load(file, overrides=[*few, shares, "sources.whole.split=train"])
+    with pytest.raises(UsageError, match=r"no photo is left for .*test"):
+        pipeline.run(study, out=tmp_path / "run", until="split")
+    assert not (tmp_path / "run" / "test.lock.json").exists()
+
+
+def test_a_file_given_with_and_without_a_vehicle_is_named(tiny_weights, tmp_path):
+    file = write_study(tmp_path / "study", tiny_weights)
+    background = next((tmp_path / "study" / "coco" / "images").iterdir())
+    (tmp_path / "study" / "normal" / "twin.jpg").write_bytes(background.read_bytes())
+    pipeline.run(Study.load(file), out=tmp_path / "run", until="split")
+    notes = (tmp_path / "run" / "catalog" / "split.json").read_text(encoding="utf-8")
+    assert "one role is wrong" in notes
+    assert "normal/twin.jpg" in notes
 
 
 def test_the_resolved_study_runs_the_same(finished):

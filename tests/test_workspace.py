@@ -40,6 +40,7 @@ def test_a_stage_runs_again_only_when_its_inputs_or_outputs_change(tmp_path):
 def test_a_stage_that_failed_is_not_recorded(tmp_path):
     root = tmp_path / "run"
     with open_workspace(root) as workspace:
+        workspace.run_stage("before", {}, [root / "a.txt"], Counter(root / "a.txt"))
 
         def fail():
             raise OSError("disk full")
@@ -47,7 +48,23 @@ def test_a_stage_that_failed_is_not_recorded(tmp_path):
         with pytest.raises(OSError, match="disk full"):
             workspace.run_stage("stage", {}, [root / "out.txt"], fail)
         assert "stage" not in workspace.stages
-    assert json.loads((root / "state.json").read_text())["stages"] == {}
+    assert list(json.loads((root / "state.json").read_text())["stages"]) == ["before"]
+
+
+def test_a_run_that_came_to_nothing_leaves_no_folder(tmp_path):
+    root = tmp_path / "run"
+
+    def come_to_nothing():
+        with open_workspace(root):
+            raise ValueError("no photos")
+
+    with pytest.raises(ValueError, match="no photos"):
+        come_to_nothing()
+    assert not root.exists()
+    root.mkdir()
+    with pytest.raises(ValueError, match="no photos"):
+        come_to_nothing()
+    assert root.exists()  # it was there before
 
 
 def test_digests_name_the_outputs_by_content(tmp_path):
@@ -84,6 +101,7 @@ def test_the_lock_of_a_killed_run_is_not_stale(tmp_path):
 
 def test_parts_of_a_killed_write_are_cleared(tmp_path):
     root = tmp_path / "run"
+    root.mkdir()
     with open_workspace(root):
         pass
     (root / "catalog").mkdir()
@@ -100,8 +118,7 @@ def test_a_folder_that_is_no_run_is_refused_and_left_alone(tmp_path):
 
 
 def test_a_broken_state_is_said(tmp_path):
-    with open_workspace(tmp_path / "run"):
-        pass
+    (tmp_path / "run").mkdir()
     (tmp_path / "run" / "state.json").write_text("{")
     with pytest.raises(WorkspaceError, match=r"state\.json"), open_workspace(tmp_path / "run"):
         pass

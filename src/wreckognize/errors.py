@@ -108,7 +108,15 @@ class LockError(GuardError):
 
 
 class TooManyFailuresError(GuardError):
-    """More of a source failed than the study allows."""
+    """More of a source failed than the study allows.
+
+    Attributes:
+        rows: source, file, reason and what to do, for all that failed.
+    """
+
+    def __init__(self, what: str, *, remedy: str, rows: Sequence[tuple[str, str, str, str]] = ()) -> None:
+        self.rows = tuple(rows)
+        super().__init__(what, remedy=remedy)
 
 
 class TrainingError(WreckognizeError):

@@ -72,16 +72,17 @@ def run(
     systems = chosen_systems(study, only)
     with open_workspace(folder.absolute()) as workspace:
         run = Run(study, workspace, progress or Silent())
-        atomic_write(run.path("study.yaml"), study.resolved())
 
         def reached(step: Until) -> bool:
             return STEPS.index(step) <= STEPS.index(until)
 
+        data.respect_lock(run)
         data.collect(run)
         if reached("split"):
             if any(system.trained and system.teacher == study.teacher for system in study.systems):
                 looking.teacher_pass(run)
             data.split(run)
+        atomic_write(run.path("study.yaml"), study.resolved())
         teachers = {system.teacher.system for system in systems if isinstance(system.teacher, SystemAsTeacher)}
         for system in systems:
             _advance(run, system, until, teaches=system.name in teachers)

@@ -147,6 +147,7 @@ def open_workspace(root: Path) -> Iterator[Workspace]:
     Raises:
         WorkspaceError: another run holds it, it cannot be written to, or its state cannot be read.
     """
+    made = not root.exists()
     try:
         root.mkdir(parents=True, exist_ok=True)
         _refuse_strangers(root)
@@ -161,9 +162,22 @@ def open_workspace(root: Path) -> Iterator[Workspace]:
         _hold(descriptor, root)
         for part in root.glob(f"**/*{PART_SUFFIX}"):
             part.unlink(missing_ok=True)  # left by a process that was killed while writing
-        yield Workspace(root, descriptor)
+        workspace = Workspace(root, descriptor)
+        try:
+            yield workspace
+        finally:
+            if made and not workspace.stages:
+                _remove_empty_run(root)
     finally:
         os.close(descriptor)
+
+
+def _remove_empty_run(root: Path) -> None:
+    """Take away a folder that was made for a run in which no stage came to its end, unless it holds something."""
+    if {entry.name for entry in root.iterdir()} <= {LOCK_FILE, STATE_FILE}:
+        for name in (STATE_FILE, LOCK_FILE):
+            (root / name).unlink(missing_ok=True)
+        root.rmdir()
 
 
 def _refuse_strangers(root: Path) -> None:

@@ -76,6 +76,10 @@ def test_wrong_use_of_the_command_line_is_exit_2(tmp_path):
     assert wreckognize("nonsense").returncode == 2
 
 
+def test_the_version_is_said():
+    assert wreckognize("--version").stdout.startswith("wreckognize ")
+
+
 def test_doctor_names_what_is_missing(tmp_path, tiny_weights):
     file = write_study(tmp_path / "study", tiny_weights)
     healthy = wreckognize("doctor", file)
@@ -97,6 +101,11 @@ def test_collect_prints_counts_and_exits_with_1_when_too_much_fails(tmp_path, ti
     failed = wreckognize("collect", file, "--out", tmp_path / "run")
     assert failed.returncode == 1
     assert "normal" in failed.stderr
+    with (tmp_path / "run" / "quarantine.csv").open(encoding="utf-8") as rows:
+        assert len(list(csv.DictReader(rows))) == 6
+    fresh = wreckognize("collect", file, "--out", tmp_path / "fresh")
+    assert fresh.returncode == 1
+    assert [path.name for path in (tmp_path / "fresh").iterdir() if path.suffix == ".csv"] == ["quarantine.csv"]
 
 
 @pytest.mark.slow
@@ -126,7 +135,12 @@ def test_predict_gives_each_photo_a_line(tmp_path, tiny_weights):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nowhere", "a.jpg"], "no such file"),
+        (["nowhere.pt", "a.jpg"], "no such file"),
+        (["WEIGHTS", "a.jpg", "--imgsz", "100"], "multiple of 32"),
+        (["WEIGHTS", "a.jpg", "--imgsz", "-32"], "multiple of 32"),
+        (["WEIGHTS", "a.jpg", "--threshold", "7"], "0 to 1"),
+        (["WEIGHTS", "a.jpg", "--threshold", "nan"], "0 to 1"),
+        (["WEIGHTS", "a.jpg", "--out", "gone/table.csv"], "no such folder"),
         (["WEIGHTS", "none/*.jpg"], "no photo was found"),
         (["WEIGHTS", "a.jpg", "--out", "table.xlsx"], "no format is known"),
         ([".", "a.jpg"], "no trained weights"),

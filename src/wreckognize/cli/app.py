@@ -23,7 +23,7 @@ StudyFile = Annotated[
 ]
 Out = Annotated[
     Path | None,
-    typer.Option("--out", help="The run's folder. Default: runs/<study> below the current folder.", metavar="DIR"),
+    typer.Option("--out", help="The run's folder. Default: runs/STUDY below the current folder.", metavar="DIR"),
 ]
 Set = Annotated[
     list[str] | None,
@@ -43,6 +43,23 @@ def _run_until(step: str, study: Path, out: Path | None, set_: list[str] | None,
     from wreckognize.cli.running import run_study
 
     run_study(study, step, out=out, overrides=set_ or [], only=only or [])
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from wreckognize import __version__
+
+        typer.echo(f"wreckognize {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    pass
 
 
 @app.command()
@@ -144,7 +161,9 @@ def predict(
 
 @app.command()
 def demo(
-    out: Annotated[Path, typer.Option("--out", help="The run's folder.", metavar="DIR")] = Path("runs/demo"),
+    out: Annotated[
+        Path, typer.Option("--out", help="The run's folder; the drawn photos go to DIR-photos.", metavar="DIR")
+    ] = Path("runs/demo"),
     scale: Annotated[
         float, typer.Option(help="Share of the full demo's photos, for a quick look.", min=0.1, max=1.0)
     ] = 1.0,

@@ -19,6 +19,7 @@ from wreckognize.detectors.port import Detector
 from wreckognize.errors import InputError, UsageError
 from wreckognize.files import atomic_write
 from wreckognize.inference.stream import Look, PhotoFile, StreamSettings, look_at
+from wreckognize.study import resolve_weights
 
 DEFAULT_THRESHOLD, DEFAULT_IMGSZ = 0.10, 640
 MIN_CONFIDENCE_SHOWN = 0.10
@@ -37,6 +38,8 @@ def predict_photos(
         raise UsageError(
             f"no format is known for {out.suffix!r}", where=str(out), remedy="end the name in .jsonl or .csv"
         )
+    if out is not None and not out.absolute().parent.is_dir():
+        raise UsageError("no such folder", where=str(out.parent), remedy="make it, or choose another")
     paths = list(expand(patterns))
     if not paths:
         raise UsageError(
@@ -44,6 +47,12 @@ def predict_photos(
         )
     from wreckognize.detectors.ultralytics import open_detector
 
+    if imgsz is not None and (imgsz < 32 or imgsz % 32):
+        raise UsageError(f"{imgsz} pixels", where="--imgsz", remedy="give a multiple of 32, e.g. 640")
+    if threshold is not None and not 0 <= threshold <= 1:
+        raise UsageError(
+            f"{threshold:g} is no confidence", where="--threshold", remedy="give a number from 0 to 1"
+        )
     file, found_threshold, found_imgsz = settings_of(weights)
     threshold = found_threshold if threshold is None else threshold
     detector = open_detector(str(file.absolute()), classes=("car", "bus", "truck"))
@@ -98,9 +107,7 @@ def settings_of(weights: Path) -> tuple[Path, float, int]:
             figures = json.loads(metrics.read_text(encoding="utf-8"))
             return file, float(figures["threshold"]), int(figures["imgsz"])
         return file, DEFAULT_THRESHOLD, DEFAULT_IMGSZ
-    if not weights.exists():
-        raise UsageError("no such file or folder", where=str(weights), remedy="check the path")
-    return weights, DEFAULT_THRESHOLD, DEFAULT_IMGSZ
+    return Path(resolve_weights(str(weights), Path.cwd())), DEFAULT_THRESHOLD, DEFAULT_IMGSZ
 
 
 def _lines(

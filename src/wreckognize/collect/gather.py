@@ -147,5 +147,6 @@ def _guard(source: Source, ledger: Ledger, failed: float) -> None:
         raise TooManyFailuresError(
             f"{failed:.1%} of source {source.name!r} cannot be used ({ledger.failures:,} photos or labels); "
             f"allowed are {source.max_failed:.0%}. The first:\n{ledger.first_failures(10)}",
+            rows=ledger.quarantine_table().rows(),
             remedy=f"mend or remove them, or raise max_failed of source {source.name!r}",
         )

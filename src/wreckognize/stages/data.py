@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 
 import polars as pl
 
+from wreckognize.catalog import QUARANTINE_SCHEMA, SPLITS
+from wreckognize.errors import LockError, TooManyFailuresError, UsageError
 from wreckognize.files import atomic_write, write_table
 from wreckognize.settings import SystemSettings
 from wreckognize.stages.looking import teacher_predictions
@@ -23,7 +25,12 @@ def collect(run: Run) -> None:
     outputs = [run.path("catalog", f"{name}.parquet") for name in ("photos", "boxes", "quarantine", "tally")]
 
     def action() -> None:
-        collected = collect_sources(study.sources, seed=study.seed, progress=run.progress)
+        try:
+            collected = collect_sources(study.sources, seed=study.seed, progress=run.progress)
+        except TooManyFailuresError as error:
+            rows = pl.DataFrame(error.rows, schema=QUARANTINE_SCHEMA, orient="row")
+            atomic_write(run.path("quarantine.csv"), rows.write_csv())
+            raise
         tables = (collected.catalog.photos, collected.catalog.boxes, collected.quarantine, collected.tally)
         for path, table in zip(outputs, tables, strict=True):
             write_table(path, table)
@@ -46,7 +53,29 @@ def _say_collected(run: Run, tally: pl.DataFrame) -> None:
     for outcome, word in (("quarantined", "quarantined"), ("not_wanted", "not wanted")):
         if counts.get(outcome):
             words.append(f"{counts[outcome]:,} {word}")
-    run.progress.say(f"collected: {', '.join(words)} (see quarantine.csv)")
+    where = " (see quarantine.csv)" if counts.get("quarantined") else ""
+    run.progress.say(f"collected: {', '.join(words)}{where}")
+
+
+def respect_lock(run: Run) -> None:
+    """Refuse at once what would certainly change a locked test set, before anything of the run is touched.
+
+    Raises:
+        LockError: the run was locked by another study or seed.
+    """
+    from wreckognize.curate.lock import read_lock
+
+    lock_file = run.path("test.lock.json")
+    if not lock_file.exists():
+        return
+    lock = read_lock(lock_file)
+    for word, locked, asked in (("study", lock.study, run.study.study), ("seed", lock.seed, run.study.seed)):
+        if locked != asked:
+            raise LockError(
+                f"the test set of this run was locked with {word} {locked!r}, not {asked!r}; it would change",
+                where=str(lock_file),
+                remedy="start a new run in another folder with --out DIR",
+            )
 
 
 def split(run: Run) -> None:
@@ -61,12 +90,13 @@ def split(run: Run) -> None:
 
     def action() -> None:
         result = split_photos(photos, assign_groups(photos), study.split, seed=study.seed)
+        _require_photos(run, result.table)
         if lock_file.exists():
             check_lock(read_lock(lock_file), result.table, photos)
         notes = {
             "held_back": list(result.held_back),
             "excluded": list(result.excluded),
-            "shortfalls": list(result.shortfalls),
+            "shortfalls": [*result.shortfalls, *contradictions(photos)],
         }
         write_table(outputs[0], result.table)
         atomic_write(outputs[1], json.dumps(notes, ensure_ascii=False, indent=1))
@@ -83,10 +113,32 @@ def split(run: Run) -> None:
     }
     if run.workspace.run_stage("split", inputs, outputs, action):
         counts = dict(run.split.group_by("split").len().iter_rows())
-        run.progress.say(
-            "split: " + ", ".join(f"{counts.get(name, 0):,} {name}" for name in ("train", "val", "test"))
-        )
+        run.progress.say("split: " + ", ".join(f"{counts.get(name, 0):,} {name}" for name in SPLITS))
+        for sentence in split_notes(run):
+            run.progress.say(f"  note: {sentence}")
     check_lock(read_lock(lock_file), run.split, photos)
+
+
+def _require_photos(run: Run, table: pl.DataFrame) -> None:
+    """A test set without photos judges nothing, and must not be locked."""
+    needed = ["test", *(["train", "val"] if any(system.trained for system in run.study.systems) else [])]
+    empty = [name for name in needed if table.filter(pl.col("split") == name).is_empty()]
+    if empty:
+        raise UsageError(
+            f"no photo is left for {' and '.join(empty)} of {table.height:,} photos",
+            where="split",
+            remedy="give more photos, change the shares, or pin a source with `split:`",
+        )
+
+
+def contradictions(photos: pl.DataFrame) -> list[str]:
+    """Files that stand in the catalog both as a vehicle and as none, in words."""
+    both = photos.group_by("sha256").agg(pl.col("has_vehicle").n_unique(), pl.col("photo").sort())
+    doubtful = both.filter(pl.col("has_vehicle") > 1).sort(pl.col("photo").list.first())
+    if doubtful.is_empty():
+        return []
+    named = "; ".join(" and ".join(names) for names in doubtful["photo"].head(5))
+    return [f"{doubtful.height} files are given both with a vehicle and without; one role is wrong: {named}."]
 
 
 def split_notes(run: Run) -> tuple[str, ...]:
