@@ -48,7 +48,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"x")
+        path.write_bytes(b"PK\x03\x04" if path.suffix == ".pt" else b"x")
     (folder / "empty").mkdir()
     (folder / "empty.pt").touch()
     (folder / "empty.json").touch()

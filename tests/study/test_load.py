@@ -242,7 +242,7 @@ UNTRAINED = st.fixed_dictionaries(
     ),
 )
 def test_a_resolved_study_is_the_same_study(tmp_path_factory, home, name, seed, teacher, systems):
-    (home / "starter.pt").write_bytes(b"x")
+    (home / "starter.pt").write_bytes(b"PK\x03\x04")
     values = {"study": name, "seed": seed, "teacher": {"weights": "teacher.pt"} | teacher, "systems": systems}
     values["sources"] = [
         {

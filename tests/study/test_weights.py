@@ -19,13 +19,13 @@ def test_an_architecture_stays_a_name(tmp_path, size):
 def test_a_file_is_found_beside_the_study_and_by_its_absolute_path(tmp_path):
     (tmp_path / "deep").mkdir()
     path = tmp_path / "deep" / "best.pt"
-    path.write_bytes(b"x")
+    path.write_bytes(b"PK\x03\x04")
     assert resolve_weights("deep/../deep/best.pt", tmp_path) == path
     assert resolve_weights(str(path), tmp_path / "elsewhere") == path
 
 
 def test_a_link_keeps_its_name(tmp_path):
-    (tmp_path / "blob").write_bytes(b"x")
+    (tmp_path / "blob").write_bytes(b"PK\x03\x04")
     (tmp_path / "yolov8x.pt").symlink_to(tmp_path / "blob")
     assert resolve_weights("yolov8x.pt", tmp_path) == tmp_path / "yolov8x.pt"
 
@@ -68,3 +68,9 @@ def test_the_starter_is_the_packages_own(tmp_path, monkeypatch):
     (tmp_path / "starter.safetensors").write_bytes(b"x")
     (tmp_path / "starter.json").write_text("{}")
     assert resolve_weights(STARTER, tmp_path / "elsewhere") == tmp_path / "starter.safetensors"
+
+
+def test_a_pt_file_that_is_no_checkpoint_is_a_problem_before_anything_runs(tmp_path):
+    (tmp_path / "bad.pt").write_bytes(b"garbage")
+    with pytest.raises(WeightsError, match="not a checkpoint"):
+        resolve_weights("bad.pt", tmp_path)

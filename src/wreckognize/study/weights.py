@@ -12,6 +12,7 @@ STARTER = "starter"
 """The small detector that ships with the package."""
 
 _ARCHITECTURE = re.compile(r"yolov8[nsmlx]\.yaml")
+_ZIP = b"PK\x03\x04"
 _OFFICIAL = re.compile(r"yolov8[nsmlx]\.pt")
 
 
@@ -55,12 +56,15 @@ def resolve_weights(text: str, folder: Path) -> Path | str:
         )
     try:
         size = path.stat().st_size if path.is_file() else None
+        beginning = _beginning(path) if size else b""
     except (OSError, ValueError) as error:
         raise WeightsError(f"cannot be read ({error})", where=str(path), remedy="check the path") from error
     if size is None:
         raise WeightsError("no such file", where=str(path), remedy=_remedy(text, path))
     if size == 0:
         raise WeightsError("an empty file", where=str(path), remedy="copy or download it again")
+    if path.suffix == ".pt" and not beginning.startswith(_ZIP):
+        raise WeightsError("not a checkpoint: torch writes a zip archive", where=str(path), remedy="get it again")
     cards = (path.with_suffix(".json"), path.with_name("model.json"))
     if path.suffix == ".safetensors" and not any(card.is_file() for card in cards):
         raise WeightsError(
@@ -69,6 +73,11 @@ def resolve_weights(text: str, folder: Path) -> Path | str:
             remedy=f"put {cards[0].name} or model.json, written with the weights, beside them",
         )
     return path
+
+
+def _beginning(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(len(_ZIP))
 
 
 def _remedy(text: str, path: Path) -> str:
