@@ -26,7 +26,7 @@ import numpy as np
 import polars as pl
 
 from wreckognize import images
-from wreckognize.catalog import BOX_SCHEMA, PREDICTION_SCHEMA
+from wreckognize.catalog import BOX_SCHEMA, PHOTO_SCHEMA, PREDICTION_SCHEMA
 from wreckognize.detectors.ultralytics import open_detector
 from wreckognize.evaluation.box_level import box_figures
 from wreckognize.inference.stream import PhotoFile, StreamSettings, look_at
@@ -227,7 +227,8 @@ def _random_boxes(count: int) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]
     )
     found = corners(names * 40)
     predicted = pl.DataFrame(found).with_columns(confidence=pl.Series(rng.uniform(0.001, 1, count * 40)))
-    photos = pl.DataFrame({"photo": names}).with_columns(box_truth=pl.lit(True), role=pl.lit("normal"))
+    known = {"role": "normal", "has_vehicle": True, "box_truth": True, "damage_types": []}
+    photos = pl.DataFrame([known | {"photo": name} for name in names], schema=PHOTO_SCHEMA)
     return photos, truth.cast(dict(BOX_SCHEMA)), predicted.cast(dict(PREDICTION_SCHEMA)).sort("photo")
 
 
