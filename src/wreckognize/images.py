@@ -152,7 +152,14 @@ def decode(photo: Path | bytes) -> NDArray[np.uint8]:
         turned_by_decoder = image.format == "TIFF"
         _load(image)
         bgr = _bgr(image)
-    return bgr if turned_by_decoder else np.ascontiguousarray(_orient(bgr, header.orientation))
+    shown = bgr if turned_by_decoder else np.ascontiguousarray(_orient(bgr, header.orientation))
+    if shown.shape[:2] != (header.height, header.width):
+        raise InputError(
+            f"truncated or damaged photo: {shown.shape[1]} x {shown.shape[0]} pixels, "
+            f"its header says {header.width} x {header.height}",
+            remedy="fetch the photo again, or leave it out",
+        )
+    return shown
 
 
 def orient_boxes(boxes: NDArray[_Float], header: ImageHeader) -> NDArray[_Float]:
