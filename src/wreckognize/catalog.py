@@ -65,6 +65,9 @@ PREDICTION_SCHEMA = pl.Schema(
 SPLIT_SCHEMA = pl.Schema({"photo": pl.String, "split": pl.String, "group": pl.String})
 """``split`` is train, val, test, or ``held_back`` (shares a group with pinned test photos)."""
 
+VALIDATION_SCHEMA = pl.Schema({"photo": pl.String, "part": pl.String})
+"""The validation photos: ``stopping`` (they choose the epoch) or ``calibration`` (they choose the threshold)."""
+
 QUARANTINE_SCHEMA = pl.Schema(
     {"source": pl.String, "file": pl.String, "reason": pl.String, "what_to_do": pl.String}
 )

@@ -82,6 +82,7 @@ def run(
             if any(system.trained and system.teacher == study.teacher for system in study.systems):
                 looking.teacher_pass(run)
             data.split(run)
+            data.part(run)
         atomic_write(run.path("study.yaml"), study.resolved())
         teachers = {system.teacher.system for system in systems if isinstance(system.teacher, SystemAsTeacher)}
         for system in systems:
@@ -97,10 +98,14 @@ def _advance(run: Run, system: SystemSettings, until: Until, *, teaches: bool) -
         last = STEPS.index("train")
     if system.trained and last >= STEPS.index("label"):
         data.label(run, system)
+    numbers = range(system.train.seeds if system.trained else 1)
     if system.trained and last >= STEPS.index("train"):
-        learning.train(run, system)
+        for number in numbers:
+            learning.train(run, system, number)
     if last >= STEPS.index("evaluate"):
-        looking.predict(run, system)
+        for number in numbers:
+            looking.predict(run, system, "val", number)
+            looking.predict(run, system, "test", number)
         looking.time_system(run, system)
         results.evaluate(run, system)
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_serializer, model_validator
 
 from wreckognize.catalog import Role, SplitName
 
@@ -51,6 +51,15 @@ class SourceBase(Settings):
     limit: Count | None = None
     split: SplitName | None = None
     max_failed: Share = 0.05
+    hard: Switch = (
+        False  # backgrounds that are likely to be mistaken: documents, interiors, engine bays, odometers
+    )
+
+    @model_validator(mode="after")
+    def _hard_means_background(self) -> Self:
+        if self.hard and self.role != "background":
+            raise ValueError(f"`hard` on a source of backgrounds only (this one's role is {self.role})")
+        return self
 
 
 class AihubSource(SourceBase):
@@ -90,11 +99,16 @@ Source = Annotated[AihubSource | CocoSource | FolderSource | YoloSource, Field(d
 
 
 class SplitSettings(Settings):
-    """Shares of the photos that are not pinned."""
+    """Shares of the photos that are not pinned, and how validation is parted.
+
+    Validation has two uses that must not share a group: its *stopping* part chooses the epoch, its *calibration*
+    part the threshold. ``calibration`` is the share of the validation photos that choose the threshold.
+    """
 
     train: Share = 0.7
     val: Share = 0.2
     test: Share = 0.1
+    calibration: Annotated[float, Field(strict=True, gt=0, lt=1, allow_inf_nan=False)] = 0.5
     on_leak: Literal["stop", "exclude"] = "stop"
 
     @model_validator(mode="after")
@@ -103,6 +117,13 @@ class SplitSettings(Settings):
         if not math.isclose(total, 1.0, abs_tol=1e-6):
             raise ValueError(f"shares of train, val and test that sum to 1 (these sum to {total:g})")
         return self
+
+
+class GroupSettings(Settings):
+    """When two photos count as nearly the same, and so must not straddle a split; null switches a test off."""
+
+    hash_distance: Annotated[int, Field(strict=True, ge=0, le=32)] | None = 6  # bits of 64 that may differ
+    cosine: Annotated[float, Field(strict=True, gt=0, le=1, allow_inf_nan=False)] | None = 0.97
 
 
 class TeacherSettings(Settings):
@@ -126,7 +147,7 @@ class LabelSettings(Settings):
 
     policy: Literal["damage", "hybrid"] = "hybrid"
     confidence: Share = 0.25
-    fallback: Literal["damage", "union", "frame"] = "damage"
+    fallback: Literal["damage", "union", "frame", "leave_out"] = "damage"
     human: Switch = False  # human boxes, where they exist, are the labels (from ver6 on)
 
 
@@ -144,18 +165,91 @@ class TrainSettings(BaseModel):
     patience: Index = 15
     close_mosaic: Index | None = None  # None: the library's default
     device: str | Index | tuple[Index, ...] | None = None
+    seeds: Annotated[int, Field(strict=True, ge=1, le=20)] = (
+        1  # how many times it is trained, each from its own seed
+    )
 
     def library_settings(self) -> dict[str, Any]:
         """What is handed to the library, without what was left to its defaults."""
-        return {key: value for key, value in self.model_dump().items() if value is not None}
+        return {key: value for key, value in self.model_dump(exclude={"seeds"}).items() if value is not None}
+
+
+ThresholdRule = Literal[
+    "fixed",
+    "best_f1",
+    "best_balanced_accuracy",
+    "recall_at_least",
+    "false_alarms_at_most",
+    "miss_rate_at_most",
+]
+_RULES_WITHOUT_VALUE = ("best_f1", "best_balanced_accuracy")
+
+
+class ThresholdSettings(BaseModel):
+    """How a system's threshold is chosen, on the calibration photos and before the test set is opened.
+
+    In a study file: a number (fixed), the name of a rule (``best_f1``), or a rule and its value
+    (``{miss_rate_at_most: 0.01}``).
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    rule: ThresholdRule
+    value: Share | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_forms(cls, given: object) -> object:
+        if isinstance(given, dict) and len(given) == 1:
+            ((rule, value),) = given.items()
+            if rule in get_args(ThresholdRule) and rule not in _RULES_WITHOUT_VALUE:
+                return {"rule": rule, "value": value}
+        if isinstance(given, str):
+            return {"rule": given}
+        if isinstance(given, int | float) and not isinstance(given, bool):
+            return {"rule": "fixed", "value": given}
+        return given
+
+    @model_validator(mode="after")
+    def _value_where_wanted(self) -> Self:
+        wanted = self.rule not in _RULES_WITHOUT_VALUE
+        if wanted != (self.value is not None):
+            raise ValueError(f"{self.rule}: a share, e.g. 0.01" if wanted else f"{self.rule} without a value")
+        return self
+
+    @model_serializer
+    def _as_written(self) -> object:
+        if self.rule == "fixed":
+            return self.value
+        return self.rule if self.value is None else {self.rule: self.value}
 
 
 class PredictSettings(Settings):
     """How a system looks at photos."""
 
     imgsz: Side | None = None  # default: train.imgsz, else 640
-    threshold: Share = 0.10  # vehicle if score >= threshold
+    threshold: ThresholdSettings = ThresholdSettings(rule="fixed", value=0.10)  # vehicle if score >= threshold
     device: str | Index | None = None
+
+
+class ToAPersonSettings(Settings):
+    """The third answer: what lies between two thresholds goes to a person."""
+
+    misses_at_most: Annotated[float, Field(strict=True, gt=0, lt=1, allow_inf_nan=False)] = 0.01
+    false_alarms_at_most: Annotated[float, Field(strict=True, gt=0, lt=1, allow_inf_nan=False)] = 0.05
+
+
+class EvidenceSettings(Settings):
+    """What is said about the figures."""
+
+    level: Annotated[float, Field(strict=True, gt=0.5, lt=1, allow_inf_nan=False)] = (
+        0.95  # of intervals and verdicts
+    )
+    draws: Annotated[int, Field(strict=True, ge=200, le=100_000)] = 2000  # of the bootstrap and the sign-flip test
+    prevalence: Annotated[float, Field(strict=True, gt=0, lt=1, allow_inf_nan=False)] | None = None  # at your door
+    claim: Literal["any", "majority", "mean_top_two"] = "any"  # how the photos of one claim give one decision
+    to_a_person: ToAPersonSettings = ToAPersonSettings()
+    shortcuts: Switch = True  # predict on photos altered in shape and compression too
 
 
 class SystemSettings(Settings):

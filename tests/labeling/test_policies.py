@@ -126,6 +126,7 @@ class TestDamaged:
             ("damage", [("damage", LEFT), ("damage", RIGHT)]),
             ("union", [("damage", (10, 5, 90, 45))]),
             ("frame", [("frame", WHOLE)]),
+            ("leave_out", []),
         ],
     )
     def test_hybrid_falls_back_where_the_teacher_is_unsure(self, label, fallback, expected):
@@ -142,6 +143,11 @@ class TestDamaged:
         result = label({"d/1.jpg": ("damaged", "val")}, fallback=fallback)
         assert len(result.labels) == 0
         assert reason_of(result, "d/1.jpg") == "damaged photo without a teacher or damage box"
+
+    def test_a_photo_left_out_says_that_only_the_teacher_was_asked(self, label):
+        boxes = [("d/1.jpg", LEFT, "Crushed")]
+        result = label({"d/1.jpg": ("damaged", "train")}, boxes=boxes, fallback="leave_out")
+        assert reason_of(result, "d/1.jpg") == "damaged photo without a teacher box"
 
     def test_the_frame_leaves_nothing_out(self, label):
         result = label({"d/1.jpg": ("damaged", "val")}, fallback="frame")

@@ -22,7 +22,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from wreckognize.catalog import PHOTO_SCHEMA, ROLES, SPLIT_SCHEMA, SPLITS, require_schema
+from wreckognize.catalog import PHOTO_SCHEMA, ROLES, SPLIT_SCHEMA, SPLITS, VALIDATION_SCHEMA, require_schema
 from wreckognize.errors import LeakError
 from wreckognize.settings import SplitSettings
 
@@ -30,6 +30,7 @@ HELD_BACK = "held_back"
 
 _RANKS = {name: rank for rank, name in enumerate(SPLITS, 1)}
 _PHOTOS_NAMED = 10
+_STRATUM = pl.concat_str("role", pl.col("damage_types").list.first(), separator="/", ignore_nulls=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ def split_photos(photos: pl.DataFrame, groups: pl.DataFrame, settings: SplitSett
             "photo",
             "group",
             "role",
-            stratum=pl.concat_str("role", pl.col("damage_types").list.first(), separator="/", ignore_nulls=True),
+            stratum=_STRATUM,
             rank=pl.col("pinned").replace_strict(_RANKS, default=0, return_dtype=pl.Int8),
         ).sort("photo")
     )
@@ -99,6 +100,31 @@ def split_photos(photos: pl.DataFrame, groups: pl.DataFrame, settings: SplitSett
         excluded=tuple(leaking.get_column("photo")),
         shortfalls=(*_missing_roles(table, shares), *_uneven_strata(table.filter(is_free), shares)),
     )
+
+
+def part_validation(photos: pl.DataFrame, table: pl.DataFrame, share: float, *, seed: int) -> pl.DataFrame:
+    """Part the validation photos by group: those that choose the epoch, and those that choose the threshold.
+
+    A threshold that is chosen on photos which also chose the weights is too good to be true, and no guarantee
+    holds for it. Strata are those of the split.
+
+    Args:
+        photos: ``PHOTO_SCHEMA``.
+        table: ``SPLIT_SCHEMA``.
+        share: of the validation photos that go to calibration.
+        seed: of the study.
+
+    Returns:
+        ``VALIDATION_SCHEMA``, sorted by photo.
+    """
+    require_schema(photos, PHOTO_SCHEMA, "photos")
+    require_schema(table, SPLIT_SCHEMA, "split")
+    val = table.filter(pl.col("split") == "val").join(photos, on="photo").select("photo", "group", stratum=_STRATUM)
+    shares = np.array([1 - share, share, 0.0])
+    parts = _split_free(val, shares, seed).select(
+        "group", part=pl.col("free_split").replace({"train": "stopping", "val": "calibration"})
+    )
+    return val.join(parts, on="group").select(VALIDATION_SCHEMA.names()).sort("photo")
 
 
 def _place_pinned(table: pl.DataFrame) -> pl.DataFrame:

@@ -21,6 +21,7 @@ from wreckognize.evaluation.curves import PrecisionRecall, precision_recall_of
 from wreckognize.evaluation.image_level import require_predictions
 
 _CLASS_ID = 1
+_CORNERS = ("x1", "y1", "x2", "y2")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +57,25 @@ class BoxResult:
     curve: PrecisionRecall
 
 
+@dataclass(frozen=True, slots=True)
+class TeacherAgreement:
+    """Average precision with the teacher's boxes in the place of truth.
+
+    Attributes:
+        confidence: the teacher's boxes count from this on.
+        photos: without human boxes, on which both were compared.
+        teacher_boxes: how many.
+        map50: at IoU 0.5.
+        map50_95: at IoU 0.50 to 0.95.
+    """
+
+    confidence: float
+    photos: int
+    teacher_boxes: int
+    map50: float
+    map50_95: float
+
+
 def box_figures(photos: pl.DataFrame, boxes: pl.DataFrame, predictions: pl.DataFrame) -> BoxResult | None:
     """Compare a system's boxes with those people drew.
 
@@ -73,8 +93,41 @@ def box_figures(photos: pl.DataFrame, boxes: pl.DataFrame, predictions: pl.DataF
     """
     require_schema(boxes, BOX_SCHEMA, "boxes")
     require_predictions(photos, predictions)
-    judged = photos.filter("box_truth").select("photo").sort("photo").with_row_index("image_id", offset=1)
-    truth = boxes.filter((pl.col("kind") == VEHICLE) & (pl.col("origin") == "human")).join(judged, on="photo")
+    drawn = boxes.filter((pl.col("kind") == VEHICLE) & (pl.col("origin") == "human"))
+    return _compare(photos.filter("box_truth"), drawn.select("photo", *_CORNERS, "crowd"), predictions)
+
+
+def teacher_agreement(
+    photos: pl.DataFrame, teacher: pl.DataFrame, predictions: pl.DataFrame, *, confidence: float
+) -> TeacherAgreement | None:
+    """How far a system's boxes agree with the teacher's. The teacher's boxes are no truth, so this is no accuracy.
+
+    Args:
+        photos: the test photos, ``PHOTO_SCHEMA``; those on which a person drew the vehicles are left out.
+        teacher: the teacher's predictions on them, ``PREDICTION_SCHEMA``.
+        predictions: the system's, ``PREDICTION_SCHEMA``.
+        confidence: the teacher's boxes count from this on.
+
+    Returns:
+        None where the teacher has no box on these photos.
+
+    Raises:
+        UsageError: see `require_predictions`.
+    """
+    require_predictions(photos, predictions)
+    judged = photos.filter(~pl.col("box_truth"))
+    boxes = teacher.filter(pl.col("confidence") >= pl.lit(confidence, dtype=pl.Float32))
+    result = _compare(judged, boxes.select("photo", *_CORNERS, crowd=pl.lit(False)), predictions)
+    if result is None:
+        return None
+    figures = result.figures
+    return TeacherAgreement(confidence, figures.photos, figures.truth_boxes, figures.map50, figures.map50_95)
+
+
+def _compare(photos: pl.DataFrame, boxes: pl.DataFrame, predictions: pl.DataFrame) -> BoxResult | None:
+    """Predictions against ``boxes`` (``photo``, corners, ``crowd``) on ``photos``; None where there is no box."""
+    judged = photos.select("photo").sort("photo").with_row_index("image_id", offset=1)
+    truth = boxes.join(judged, on="photo").with_columns(confidence=pl.lit(None, dtype=pl.Float32))
     truth_boxes = int((~truth["crowd"]).sum())
     if not truth_boxes:
         return None

@@ -13,7 +13,7 @@ import msgspec
 import polars as pl
 
 from wreckognize.errors import UsageError
-from wreckognize.evaluation.box_level import box_figures
+from wreckognize.evaluation.box_level import TeacherAgreement, box_figures
 from wreckognize.evaluation.image_level import (
     Found,
     FoundAt,
@@ -49,6 +49,9 @@ class Provenance:
         train_seconds: time of the training; None if not trained.
         labels: origin -> labels it was trained on.
         random_weights: whether it started from random numbers instead of the published weights.
+        threshold_rule: how its threshold was chosen.
+        seed: of its training; None if not trained.
+        seeds: how often the system was trained.
     """
 
     recipe: str
@@ -59,6 +62,9 @@ class Provenance:
     train_seconds: float | None = None
     labels: Mapping[str, int] = field(default_factory=dict)
     random_weights: bool = False
+    threshold_rule: str = "fixed"
+    seed: int | None = None
+    seeds: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +86,10 @@ class SystemFigures:
         box_confidence: that confidence.
         box_photos: photos with box truth, those without a vehicle included.
         box_truth_boxes: vehicles that people drew on them.
+        teacher_agreement: how far its boxes agree with the teacher's, which are no truth; None for the teacher.
+        threshold_rule: how ``threshold`` was chosen, before the test set was opened.
+        seed: of its training.
+        seeds: trainings of this system; this is the first.
         ms_per_image: median milliseconds a photo, everything included.
         ms_p95: 95th percentile of the same.
         fps: photos a second.
@@ -125,6 +135,10 @@ class SystemFigures:
     train_seconds: float | None
     labels: Mapping[str, int]
     random_weights: bool
+    teacher_agreement: TeacherAgreement | None = None
+    threshold_rule: str = "fixed"
+    seed: int | None = None
+    seeds: int = 1
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON values, keys in the order of the fields."""
@@ -209,6 +223,7 @@ def evaluate_system(
     *,
     threshold: float,
     provenance: Provenance,
+    agreement: TeacherAgreement | None = None,
     latency: Latency | None = None,
     context: LatencyContext | None = None,
 ) -> SystemFigures:
@@ -221,6 +236,7 @@ def evaluate_system(
         predictions: the system's on the test photos, ``PREDICTION_SCHEMA``.
         threshold: the system's own; 0.10 and 0.25 are reported too.
         provenance: where its weights come from.
+        agreement: with the teacher's boxes, see `teacher_agreement`.
         latency: how long it takes; None if it was not timed.
         context: on what it ran.
 
@@ -273,6 +289,10 @@ def evaluate_system(
         train_seconds=provenance.train_seconds,
         labels=dict(sorted(provenance.labels.items())),
         random_weights=provenance.random_weights,
+        teacher_agreement=agreement,
+        threshold_rule=provenance.threshold_rule,
+        seed=provenance.seed,
+        seeds=provenance.seeds,
     )
 
 

@@ -5,7 +5,8 @@ A photo takes its boxes from the first of these that has any:
     damaged      human boxes (where ``human`` is set), then
                  policy ``damage``: its damage boxes
                  policy ``hybrid``: the teacher's, else the fallback: ``damage`` boxes one by one,
-                 ``union``: one box round them, ``frame``: one box over the whole photo
+                 ``union``: one box round them, ``frame``: one box over the whole photo,
+                 ``leave_out``: none, so that the photo is left out
     normal       human boxes (where ``human`` is set), then the teacher's
     background   none: an empty label
 
@@ -133,7 +134,8 @@ def _tried(role: str, settings: LabelSettings) -> list[str]:
         return [*human, "teacher"]
     if settings.policy == "damage":
         return [*human, "damage"]
-    return [*human, "teacher", "frame" if settings.fallback == "frame" else "damage"]
+    fallback = {"frame": ["frame"], "leave_out": []}.get(settings.fallback, ["damage"])
+    return [*human, "teacher", *fallback]
 
 
 def _candidates(

@@ -40,7 +40,7 @@ def collect(run: Run) -> None:
     inputs = {
         "revision": REVISIONS["collect"],
         "seed": study.seed,
-        "sources": [source.model_dump(mode="json", exclude={"split"}) for source in study.sources],
+        "sources": [source.model_dump(mode="json", exclude={"split", "hard"}) for source in study.sources],
         "pins": {source.name: source.split for source in study.sources},
         "files": tree_signature({path for source in study.sources for path in paths_read(source)}),
     }
@@ -108,7 +108,7 @@ def split(run: Run) -> None:
     inputs = {
         "revision": REVISIONS["split"],
         "photos": run.workspace.digest("collect")["catalog/photos.parquet"],
-        "split": study.split.model_dump(mode="json"),
+        "split": study.split.model_dump(mode="json", exclude={"calibration"}),
         "seed": study.seed,
     }
     if run.workspace.run_stage("split", inputs, outputs, action):
@@ -117,6 +117,26 @@ def split(run: Run) -> None:
         for sentence in split_notes(run):
             run.progress.say(f"  note: {sentence}")
     check_lock(read_lock(lock_file), run.split, photos)
+
+
+def part(run: Run) -> None:
+    """Validation parted into stopping and calibration, by group -> ``validation.parquet``."""
+    from wreckognize.curate.split import part_validation
+
+    study, output = run.study, run.path("validation.parquet")
+
+    def action() -> None:
+        parts = part_validation(run.catalog.photos, run.split, study.split.calibration, seed=study.seed)
+        write_table(output, parts)
+
+    inputs = {
+        "revision": REVISIONS["part"],
+        "photos": run.workspace.digest("collect")["catalog/photos.parquet"],
+        "split": run.workspace.digest("split")["split.parquet"],
+        "calibration": study.split.calibration,
+        "seed": study.seed,
+    }
+    run.workspace.run_stage("part", inputs, [output], action)
 
 
 def _require_photos(run: Run, table: pl.DataFrame) -> None:

@@ -16,13 +16,16 @@ from wreckognize.stages.run import REVISIONS, Run, versions
 from wreckognize.study.weights import is_random
 
 
-def train(run: Run, system: SystemSettings) -> None:
-    """Fine-tune a system -> ``systems/NAME/weights/`` and ``training/``."""
+def train(run: Run, system: SystemSettings, number: int = 0) -> None:
+    """Fine-tune a system from its ``number``-th seed -> ``weights/`` and ``training/`` in `Run.trained_folder`."""
     from wreckognize.training.fine_tune import fine_tune
     from wreckognize.training.layout import write_layout
 
-    folder = run.path("systems", system.name)
+    labelled = run.path("systems", system.name)
+    folder = run.trained_folder(system, number)
     training = folder / "training"
+    stage = f"train:{system.name}:{number}" if number else f"train:{system.name}"
+    seed = run.study.seed + number
     outputs = [
         folder / "weights" / "best.safetensors",
         folder / "weights" / "model.json",
@@ -33,33 +36,38 @@ def train(run: Run, system: SystemSettings) -> None:
     inputs = {
         "revision": REVISIONS["train"],
         "labels": run.workspace.digest(f"label:{system.name}"),
+        "validation": run.workspace.digest("part"),
         "photos": run.workspace.digest("collect")["catalog/photos.parquet"],
         "weights": weights if is_random(weights) else sha256_of(Path(weights)),
-        "train": system.train.model_dump(mode="json"),
-        "seed": run.study.seed,
+        "train": system.train.model_dump(mode="json", exclude={"seeds"}),
+        "seed": seed,
         "versions": versions(),
     }
 
     def action() -> None:
         _claim_training(training, inputs)
-        outcomes = pl.read_parquet(folder / "photos.parquet").filter(pl.col("outcome") != "left_out")
+        outcomes = pl.read_parquet(labelled / "photos.parquet").filter(pl.col("outcome") != "left_out")
         photos = run.catalog.photos.join(outcomes.select("photo", "split"), on="photo")
-        labels = pl.read_parquet(folder / "labels.parquet")
+        # What chooses the threshold must not have chosen the epoch.
+        photos = photos.join(run.calibration_photos(), on="photo", how="anti")
+        labels = pl.read_parquet(labelled / "labels.parquet")
         layout = write_layout(photos, labels, training / "data", progress=run.progress)
         fine_tune(
             weights,
             layout,
             system.train,
             training,
-            seed=run.study.seed,
-            name=system.name,
+            seed=seed,
+            name=f"{system.name}, seed {number + 1} of {system.train.seeds}"
+            if system.train.seeds > 1
+            else system.name,
             progress=run.progress,
             inherited=(run.workspace.lock_descriptor,),
             trained_on=f"study {run.study.study}, system {system.name}, recipe {system.recipe}: "
             f"{layout.train_photos} photos, {layout.val_photos} to choose the epoch",
         )
 
-    run.workspace.run_stage(f"train:{system.name}", inputs, outputs, action)
+    run.workspace.run_stage(stage, inputs, outputs, action)
 
 
 def _claim_training(training: Path, inputs: Mapping[str, Any]) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 
@@ -40,9 +40,9 @@ class Looker:
         return cls(run.start_weights(teacher.weights), teacher.imgsz, teacher.classes, teacher.merge)
 
     @classmethod
-    def of_system(cls, run: Run, system: SystemSettings) -> Looker:
-        """The detector that a system is."""
-        weights = run.weights_of(system)
+    def of_system(cls, run: Run, system: SystemSettings, number: int = 0) -> Looker:
+        """The detector that a system's ``number``-th training made, or that it always was."""
+        weights = run.weights_of(system, number)
         return cls(weights, system.predict_imgsz, system.classes, system.merge, system.predict.device)
 
     @cached_property
@@ -98,7 +98,7 @@ def teacher_predictions(run: Run, system: SystemSettings) -> tuple[str, Path, st
         run,
         stage=stage,
         photos=run.photos_of("train", "val"),
-        depends={**run.workspace.digest("collect"), **run.workspace.digest("split")},
+        depends={**run.workspace.digest("collect"), "split": _digest(run, "split", "split.parquet")},
         looker=looker,
         folder=folder,
         files={"predictions": "predictions.parquet"},
@@ -156,43 +156,47 @@ def _require_all_read(seen: Pass) -> None:
     )
 
 
-def predict(run: Run, system: SystemSettings) -> None:
-    """A system on val and test -> ``systems/NAME/predictions/``."""
-    looker = Looker.of_system(run, system)
-    folder = run.path("systems", system.name, "predictions")
-    depends = {**run.workspace.digest("collect"), **run.workspace.digest("split")}
+def predictions_stage(system: SystemSettings, split: str, number: int = 0) -> str:
+    """The name of the stage that predicts a split."""
+    stage = f"predict:{system.name}:{split}"
+    return f"{stage}:{number}" if number else stage
+
+
+def predict(run: Run, system: SystemSettings, split: Literal["val", "test"], number: int = 0) -> None:
+    """A system's ``number``-th training on a split -> ``predictions/`` in `Run.trained_folder`."""
+    looker = Looker.of_system(run, system, number)
+    stage = predictions_stage(system, split, number)
+    folder = run.trained_folder(system, number) / "predictions"
     if "teacher" in run.workspace.stages and looker == Looker.of_teacher(run, run.study.teacher):
-        _take_from_teacher(run, system, folder)
+        _take_from_teacher(run, stage, split, folder / f"{split}.parquet")
         return
-    for name in ("val", "test"):
-        _pass_stage(
-            run,
-            stage=f"predict:{system.name}:{name}",
-            photos=run.photos_of(name),
-            depends=depends,
-            looker=looker,
-            folder=folder,
-            files={"predictions": f"{name}.parquet"},
-            description=f"{system.name} on {name}",
-        )
+    which = f", seed {number + 1}" if system.trained and system.train.seeds > 1 else ""
+    _pass_stage(
+        run,
+        stage=stage,
+        photos=run.photos_of(split),
+        depends={**run.workspace.digest("collect"), "split": _digest(run, "split", "split.parquet")},
+        looker=looker,
+        folder=folder,
+        files={"predictions": f"{split}.parquet"},
+        description=f"{system.name}{which} on {split}",
+    )
 
 
-def _take_from_teacher(run: Run, system: SystemSettings, folder: Path) -> None:
+def _take_from_teacher(run: Run, stage: str, split: str, output: Path) -> None:
     """The teacher has already looked at every photo in just this way."""
     source = run.path("teacher", "predictions.parquet")
-    for name in ("val", "test"):
-        output = folder / f"{name}.parquet"
 
-        def action(name: str = name, output: Path = output) -> None:
-            wanted = run.photos_of(name).select("photo")
-            write_table(output, pl.read_parquet(source).join(wanted, on="photo", how="semi"))
+    def action() -> None:
+        wanted = run.photos_of(split).select("photo")
+        write_table(output, pl.read_parquet(source).join(wanted, on="photo", how="semi"))
 
-        inputs = {
-            "revision": REVISIONS["pass"],
-            "teacher": _digest(run, "teacher", "teacher/predictions.parquet"),
-            "split": run.workspace.digest("split"),
-        }
-        run.workspace.run_stage(f"predict:{system.name}:{name}", inputs, [output], action)
+    inputs = {
+        "revision": REVISIONS["pass"],
+        "teacher": _digest(run, "teacher", "teacher/predictions.parquet"),
+        "split": _digest(run, "split", "split.parquet"),
+    }
+    run.workspace.run_stage(stage, inputs, [output], action)
 
 
 def time_system(run: Run, system: SystemSettings) -> None:
@@ -222,5 +226,9 @@ def time_system(run: Run, system: SystemSettings) -> None:
         info = detector.info
         atomic_write(output, json.dumps({"latency": asdict(latency), "info": asdict(info)}, indent=1))
 
-    inputs = {"revision": REVISIONS["latency"], "looker": looker.identity, "split": run.workspace.digest("split")}
+    inputs = {
+        "revision": REVISIONS["latency"],
+        "looker": looker.identity,
+        "split": _digest(run, "split", "split.parquet"),
+    }
     run.workspace.run_stage(f"latency:{system.name}", inputs, [output], action)

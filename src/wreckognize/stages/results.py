@@ -41,7 +41,7 @@ def evaluate(run: Run, system: SystemSettings) -> None:
             run.photos_of("test").drop("split"),
             run.catalog.boxes,
             pl.read_parquet(folder / "predictions" / "test.parquet"),
-            threshold=system.predict.threshold,
+            threshold=system.predict.threshold.value or 0.1,
             provenance=_provenance(run, system, info["weights_sha256"]),
             latency=Latency(**timing["latency"]),
             context=LatencyContext(
@@ -58,7 +58,7 @@ def evaluate(run: Run, system: SystemSettings) -> None:
         "predictions": digest(f"predict:{system.name}:test"),
         "latency": digest(f"latency:{system.name}"),
         "trained": digest(f"train:{system.name}") if system.trained else None,
-        "threshold": system.predict.threshold,
+        "threshold": system.predict.threshold.model_dump(mode="json"),
         "recipe": system.recipe,
     }
     run.workspace.run_stage(f"evaluate:{system.name}", inputs, [output], action)

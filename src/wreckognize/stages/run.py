@@ -16,7 +16,17 @@ from wreckognize.study import Study
 from wreckognize.study.weights import resolve_weights
 from wreckognize.workspace import Workspace
 
-REVISIONS = {"collect": 1, "pass": 1, "split": 1, "label": 1, "train": 2, "latency": 1, "evaluate": 1, "report": 1}
+REVISIONS = {
+    "collect": 1,
+    "pass": 1,
+    "split": 1,
+    "part": 1,
+    "label": 1,
+    "train": 2,
+    "latency": 1,
+    "evaluate": 1,
+    "report": 1,
+}
 """Raised when a stage's code changes what it writes, so that old runs do that stage again."""
 
 
@@ -42,15 +52,30 @@ class Run:
         """Which photo is in which split (after `split`)."""
         return pl.read_parquet(self.path("split.parquet"))
 
+    @cached_property
+    def validation(self) -> pl.DataFrame:
+        """Which validation photo chooses the epoch and which the threshold (after `part`)."""
+        return pl.read_parquet(self.path("validation.parquet"))
+
+    def calibration_photos(self) -> pl.DataFrame:
+        """The catalog's photos on which thresholds are chosen, sorted by photo."""
+        chosen = self.validation.filter(pl.col("part") == "calibration").select("photo")
+        return self.catalog.photos.join(chosen, on="photo", how="semi").sort("photo")
+
+    def trained_folder(self, system: SystemSettings, number: int = 0) -> Path:
+        """Where the ``number``-th training of a system lies: the first in the system's own folder."""
+        folder = self.path("systems", system.name)
+        return folder / "seeds" / str(number) if number else folder
+
     def photos_of(self, *splits: str) -> pl.DataFrame:
         """The catalog's photos in these splits, with their ``split``."""
         chosen = self.split.filter(pl.col("split").is_in(list(splits))).select("photo", "split")
         return self.catalog.photos.join(chosen, on="photo").sort("photo")
 
-    def weights_of(self, system: SystemSettings) -> str:
-        """What the system predicts with: the weights it was given, or those that training made."""
+    def weights_of(self, system: SystemSettings, number: int = 0) -> str:
+        """What the system predicts with: the weights it was given, or those its ``number``-th training made."""
         if system.trained:
-            return str(self.path("systems", system.name, "weights", "best.safetensors"))
+            return str(self.trained_folder(system, number) / "weights" / "best.safetensors")
         return self.start_weights(system.weights)
 
     def start_weights(self, weights: str) -> str:

@@ -17,7 +17,9 @@ from wreckognize.settings import (
     NAME,
     AihubSource,
     CocoSource,
+    EvidenceSettings,
     FolderSource,
+    GroupSettings,
     LabelSettings,
     Name,
     PredictSettings,
@@ -68,9 +70,12 @@ class Draft:
 
     head: _Head | None
     sources: tuple[tuple[Key, Source], ...]
+    reviews: tuple[Path, ...]
+    groups: GroupSettings | None
     split: SplitSettings | None
     teacher: TeacherSettings | None
     systems: tuple[tuple[Key, SystemSettings], ...]
+    evidence: EvidenceSettings | None
     source_names: frozenset[str]
     system_names: frozenset[str]
 
@@ -84,14 +89,19 @@ def build(content: Mapping[str, Any], folder: Path, problems: Problems) -> Draft
     sources, systems = content.get("sources"), content.get("systems")
     head = problems.validated(_Head, {name: content[name] for name in _Head.model_fields if name in content}, ())
     built_sources = builder.sources(sources)
+    groups = problems.validated(GroupSettings, builder.section(content, ("groups",)), ("groups",))
     split = problems.validated(SplitSettings, builder.section(content, ("split",)), ("split",))
+    evidence = problems.validated(EvidenceSettings, builder.section(content, ("evidence",)), ("evidence",))
     teacher = builder.teacher(builder.section(content, ("teacher",)), ("teacher",))
     return Draft(
         head=head,
         sources=built_sources,
+        reviews=builder.reviews(content.get("reviews")),
+        groups=groups,
         split=split,
         teacher=teacher,
         systems=builder.systems(systems, teacher or TeacherSettings()),
+        evidence=evidence,
         source_names=frozenset(names_in(sources)),
         system_names=frozenset(names_in(systems)),
     )
@@ -111,6 +121,14 @@ class _Builder:
             return value
         self.problems.add(key, show(value), "a section of keys")
         return {}
+
+    def reviews(self, raw: Any) -> tuple[Path, ...]:
+        """Files of reviewed photos, absolute."""
+        given = [raw] if isinstance(raw, str) else raw or []
+        if not isinstance(given, list) or not all(isinstance(path, str) and path for path in given):
+            self.problems.add(("reviews",), show(raw), "the path of a reviews file, or a list of them")
+            return ()
+        return tuple(absolute(Path(path), self.folder) for path in given)
 
     def sources(self, raw: Any) -> tuple[tuple[Key, Source], ...]:
         if not isinstance(raw, list) or not raw:

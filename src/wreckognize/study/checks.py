@@ -33,6 +33,8 @@ def check(draft: Draft, folder: Path, problems: Problems) -> None:
     check_names([(key, system.name) for key, system in draft.systems], "system", problems)
     for key, source in draft.sources:
         check_source(source, key, problems)
+    for path in draft.reviews:
+        _check_paths([path], ("reviews",), problems, files=True)
     check_split(draft, problems)
     check_weights(draft, folder, problems)
     for key, system in draft.systems:

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any, Self
 
 from wreckognize.errors import StudyError
 from wreckognize.recipes import load_recipe
-from wreckognize.settings import Source, SplitSettings, SystemSettings, TeacherSettings
+from wreckognize.settings import (
+    EvidenceSettings,
+    GroupSettings,
+    Source,
+    SplitSettings,
+    SystemSettings,
+    TeacherSettings,
+)
 from wreckognize.study.build import build
 from wreckognize.study.checks import check, check_extras, teaching_order
 from wreckognize.study.overrides import apply_overrides
@@ -30,6 +37,9 @@ class Study:
         seed: of everything random in it.
         sources: where photos come from, in file order.
         split: shares of train, val and test.
+        groups: when two photos are nearly the same.
+        evidence: how figures are judged.
+        reviews: files with the boxes that people drew in a review.
         teacher: labels whole vehicles for the systems that name no other.
         systems: the rows of the comparison, in file order.
         notice: what every reader of the report must know first; may be empty.
@@ -43,6 +53,9 @@ class Study:
     teacher: TeacherSettings
     systems: tuple[SystemSettings, ...]
     notice: str = ""
+    groups: GroupSettings = field(default_factory=GroupSettings)
+    evidence: EvidenceSettings = field(default_factory=EvidenceSettings)
+    reviews: tuple[Path, ...] = ()
     file: Path | None = field(default=None, compare=False)
 
     @classmethod
@@ -81,7 +94,14 @@ class Study:
         apply_overrides(content, overrides, problems)
         draft = build(content, folder, problems)
         check(draft, folder, problems)
-        if problems.found or draft.head is None or draft.split is None or draft.teacher is None:
+        if (
+            problems.found
+            or draft.head is None
+            or draft.split is None
+            or draft.teacher is None
+            or draft.groups is None
+            or draft.evidence is None
+        ):
             raise StudyError(problems.found)
         return cls(
             study=draft.head.study,
@@ -91,6 +111,9 @@ class Study:
             teacher=draft.teacher,
             systems=tuple(system for _, system in draft.systems),
             notice=draft.head.notice,
+            groups=draft.groups,
+            evidence=draft.evidence,
+            reviews=draft.reviews,
             file=file,
         )
 
@@ -105,9 +128,12 @@ class Study:
                 "seed": self.seed,
                 "notice": self.notice,
                 "sources": [source.model_dump(mode="json", exclude_none=True) for source in self.sources],
+                "reviews": [str(path) for path in self.reviews],
+                "groups": self.groups.model_dump(mode="json"),
                 "split": self.split.model_dump(mode="json"),
                 "teacher": self.teacher.model_dump(mode="json"),
                 "systems": {system.name: _resolved_system(system) for system in self.systems},
+                "evidence": self.evidence.model_dump(mode="json"),
             }
         )
 

@@ -27,7 +27,7 @@ REFUSED: dict[str, str] = {
     "data": "the study's sources and labels make the data set",
     "split": "the study's `split` decides it",
     "fraction": "write `limits` in the system instead, so that what is left out is counted",
-    "seed": "write `seed` at the top of the study",
+    "seed": "write `seed` at the top of the study, or `seeds: 3` here to train three times",
     "project": _RUN,
     "name": _RUN,
     "exist_ok": _RUN,
@@ -111,23 +111,20 @@ def check_train_settings(train: Mapping[str, Any], key: Key, problems: Problems)
         problems: where refused, unknown and wrongly typed settings are noted.
 
     Returns:
-        ``train`` without ``seeds``, which a study may give but only as 1.
+        ``train``, as a dictionary.
     """
     optimizer = train.get("optimizer", "auto")
     if isinstance(optimizer, str) and optimizer not in OPTIMIZERS:
         problems.unknown((*key, "optimizer"), optimizer, OPTIMIZERS, "optimizer")
     others = {}
     for name, value in train.items():
-        if name == "seeds":
-            if type(value) is not int or value != 1:
-                problems.add((*key, name), show(value), "1", "several seeds are not available in this version")
-        elif name in REFUSED:
+        if name in REFUSED:
             problems.add((*key, name), show(value), f"no `{name}` under `train`", REFUSED[name])
         elif name not in TrainSettings.model_fields:
             others[name] = value
     if others:
         _check_others(others, key, problems)
-    return {name: value for name, value in train.items() if name != "seeds"}
+    return dict(train)
 
 
 def _check_others(train: Mapping[str, Any], key: Key, problems: Problems) -> None:
