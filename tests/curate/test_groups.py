@@ -7,11 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wreckognize.curate.groups import PAIR_SCHEMA, assign_groups, same_bytes, same_claim
+from wreckognize.curate.groups import LINK_SCHEMA, assign_groups, same_bytes, same_claim
 
 
 def groups_of(table):
     return dict(table.iter_rows())
+
+
+def links(left, right):
+    row = {"left": left, "right": right, "reason": "told", "distance": None}
+    return pl.DataFrame([row], schema=LINK_SCHEMA)
 
 
 def test_photos_of_one_claim_stay_together_across_sources(make_photos):
@@ -54,7 +59,7 @@ def test_a_claim_and_a_copied_file_chain_into_one_group(make_photos):
 
 def test_a_further_join_needs_only_a_function(make_photos):
     def neighbours(photos):
-        return pl.DataFrame({"left": ["a/3.jpg"], "right": ["a/1.jpg"]}, schema=PAIR_SCHEMA)
+        return links("a/3.jpg", "a/1.jpg")
 
     photos = make_photos({"photo": f"a/{number}.jpg"} for number in (1, 2, 3))
     assert assign_groups(photos, [neighbours]).get_column("group").to_list() == ["a/1.jpg", "a/2.jpg", "a/1.jpg"]
@@ -62,7 +67,7 @@ def test_a_further_join_needs_only_a_function(make_photos):
 
 def test_a_join_that_names_an_unknown_photo_is_a_mistake(make_photos):
     def wrong(photos):
-        return pl.DataFrame({"left": ["a/1.jpg"], "right": ["gone.jpg"]}, schema=PAIR_SCHEMA)
+        return links("a/1.jpg", "gone.jpg")
 
     with pytest.raises(ValueError, match=r"gone\.jpg"):
         assign_groups(make_photos([{"photo": "a/1.jpg"}]), [wrong])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -12,8 +13,8 @@ from polars.testing import assert_frame_equal
 
 from wreckognize.catalog import DAMAGE_TYPES, ROLES, SPLIT_SCHEMA, SPLITS
 from wreckognize.curate.groups import assign_groups
-from wreckognize.curate.split import split_photos
-from wreckognize.errors import LeakError
+from wreckognize.curate.split import beside_lock, split_photos
+from wreckognize.errors import LeakError, UsageError
 from wreckognize.settings import SplitSettings
 
 SHARES = SplitSettings()
@@ -327,3 +328,145 @@ class TestLeaks:
         ) as caught:
             split(make_photos(rows))
         assert len(caught.value.photos) == 40
+
+
+@st.composite
+def group_sizes(draw):
+    """Photos of groups of one to five, some over several strata."""
+    groups = draw(
+        st.lists(
+            st.lists(st.sampled_from([*DAMAGE_TYPES, "normal", "background"]), min_size=1, max_size=5), max_size=25
+        )
+    )
+    return [
+        {"photo": f"src/{number:02}-{n}.jpg", "claim": f"c{number}"}
+        | ({"role": kind} if kind in ROLES else {"damage_types": [kind]})
+        for number, group in enumerate(groups)
+        for n, kind in enumerate(group)
+    ]
+
+
+class TestGroups:
+    @LAW
+    @given(rows=group_sizes(), shares=shares, seed=st.integers(0, 3))
+    def test_every_cell_off_its_share_is_said_and_no_group_straddles(self, make_photos, rows, shares, seed):
+        photos = make_photos(rows)
+        result = split(photos, shares, seed)
+        table = result.table.join(photos, on="photo")
+        assert (table.group_by("group").agg(pl.col("split").n_unique())["split"] == 1).all()
+        assert_frame_equal(result.table, split(photos, shares, seed).table)
+        stratum = pl.concat_str("role", pl.col("damage_types").list.first(), separator="/", ignore_nulls=True)
+        counts = table.with_columns(stratum=stratum).group_by("stratum", "split").len()
+        for (name,), cells in counts.group_by("stratum"):
+            total = cells["len"].sum()
+            for split_name in SPLITS:
+                found = cells.filter(split=split_name)["len"].sum()
+                off = abs(found - total * getattr(shares, split_name)) > max(1, 0.01 * total) + 1e-9
+                said = [
+                    line
+                    for line in result.shortfalls
+                    if line.startswith(f"{split_name} has {found} of {total} {name} ")
+                ]
+                assert len(said) == off
+
+    @pytest.mark.parametrize("seed", range(5))
+    def test_many_groups_of_one_to_five_meet_every_share(self, make_photos, seed):
+        rng = np.random.default_rng(seed)
+        kinds = [*DAMAGE_TYPES, "normal", "background"]
+        rows = []
+        for claim in range(600):
+            main = rng.choice(6)
+            for n in range(rng.integers(1, 6)):
+                kind = kinds[main if rng.random() < 0.7 else rng.choice(6)]
+                what = {"role": kind} if kind in ROLES else {"damage_types": [kind]}
+                rows.append({"photo": f"a/{claim:03}-{n}.jpg", "claim": f"c{claim}"} | what)
+        assert split(make_photos(rows), seed=seed).shortfalls == ()
+
+    def test_a_group_with_half_the_photos_leaves_the_rest_to_the_other_splits(self, make_photos):
+        rows = singles(100, "a", claim="one") + singles(100, "b")
+        result = split(make_photos(rows))
+        counts = dict(result.table.group_by("split").len().iter_rows())
+        assert counts == {"train": 140, "val": 40, "test": 20}
+        assert result.shortfalls == ()
+
+    def test_three_photos_in_a_role(self, make_photos):
+        result = split(make_photos(singles(40, "a") + singles(3, "b", role="background")))
+        assert [line for line in result.shortfalls if "background" in line]
+        assert split(make_photos(singles(40, "a"))).shortfalls == ()
+
+
+class TestLocked:
+    """A split beside a test set that stands."""
+
+    def lock_in(self, make_photos, rows, later, shares=SHARES, seed=0):
+        photos = make_photos(rows)
+        first = split(photos, shares, seed)
+        locked = frozenset(first.table.filter(split="test")["photo"])
+        photos = make_photos(rows + later)
+        groups = assign_groups(photos)
+        return (
+            first,
+            split_photos(photos, groups, shares, seed=seed, locked=locked),
+            beside_lock(photos, groups, locked),
+        )
+
+    def test_photos_that_come_later_train_or_validate(self, make_photos):
+        first, result, beside = self.lock_in(make_photos, singles(100, "a"), singles(100, "b"))
+        before, after = split_of(first), split_of(result)
+        assert {photo for photo, where in after.items() if where == "test"} == {
+            photo for photo, where in before.items() if where == "test"
+        }
+        assert beside == result.excluded == result.held_back == ()
+        counts = dict(result.table.group_by("split").len().iter_rows())
+        assert counts == {"train": 148, "val": 42, "test": 10}  # 190 photos by 7 : 2
+        moved = [photo for photo, where in before.items() if after[photo] != where]
+        assert len(moved) <= 5
+
+    def test_a_photo_that_shares_a_group_with_a_locked_one_is_kept_out(self, make_photos):
+        rows = [row | {"claim": f"c{n}"} for n, row in enumerate(singles(20, "a"))]
+        first = split(make_photos(rows))
+        test = next(photo for photo, where in split_of(first).items() if where == "test")
+        claim = next(row["claim"] for row in rows if row["photo"] == test)
+        later = [{"photo": "b/1.jpg", "claim": claim}, {"photo": "b/2.jpg", "claim": claim, "pinned": "train"}]
+        _, result, beside = self.lock_in(make_photos, rows, later)
+        assert beside == result.excluded == ("b/1.jpg", "b/2.jpg")
+        assert split_of(result)["b/1.jpg"] == split_of(result)["b/2.jpg"] == "held_back"
+        assert split_of(result)[test] == "test"
+
+    def test_a_photo_beside_pinned_test_photos_is_held_back_as_ever(self, make_photos):
+        rows = [
+            *singles(20, "a"),
+            {"photo": "p/1.jpg", "claim": "x", "pinned": "test"},
+            {"photo": "q/1.jpg", "claim": "x"},
+        ]
+        first, result, beside = self.lock_in(make_photos, rows, singles(20, "b"))
+        assert first.held_back == result.held_back == ("q/1.jpg",)
+        assert beside == ()
+
+    def test_a_role_that_comes_later_is_missing_in_the_test_set(self, make_photos):
+        _, result, _ = self.lock_in(make_photos, singles(30, "a"), singles(30, "b", role="background"))
+        assert "test has no background photo (the study has 30)" in result.shortfalls
+
+    def test_shares_that_leave_nothing_to_train_and_val(self, make_photos):
+        photos = make_photos(singles(10))
+        settings = SplitSettings(train=0.0, val=0.0, test=1.0)
+        with pytest.raises(UsageError, match="the test set is locked"):
+            split_photos(photos, assign_groups(photos), settings, seed=0, locked=frozenset({"a/00000.jpg"}))
+
+    @LAW
+    @given(rows=catalogs(), count=st.integers(0, 40), shares=shares, seed=st.integers(0, 3))
+    def test_no_group_straddles_and_no_free_photo_becomes_test(self, make_photos, rows, count, shares, seed):
+        first, later = rows[:count], rows[count:]
+        before, result, beside = self.lock_in(make_photos, first, later, shares, seed)
+        locked = {photo for photo, where in split_of(before).items() if where == "test"}
+        pins = {row["photo"]: row["pinned"] for row in rows}
+        after = split_of(result)
+        for photo, where in after.items():
+            if pins[photo] is None and where == "test":
+                assert photo in locked
+            if photo in locked and pins[photo] is None:
+                assert where == "test"
+        assert set(beside) <= set(result.excluded)
+        used = result.table.filter(pl.col("split") != "held_back")
+        assert (used.group_by("group").agg(pl.col("split").n_unique())["split"] == 1).all()
+        assert result.table.height == len(rows)

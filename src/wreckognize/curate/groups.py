@@ -1,7 +1,7 @@
 """Which photos belong together and must not straddle a split.
 
 A join says which pairs of photos belong together, for one reason; groups are the connected components over all
-joins. A new reason (near-duplicates by perceptual hash or embedding) is one more function, nothing else changes.
+joins. A new reason is one more function, nothing else changes; `near` has those that compare what photos show.
 """
 
 from __future__ import annotations
@@ -15,11 +15,18 @@ from numpy.typing import NDArray
 
 from wreckognize.catalog import PHOTO_SCHEMA, require_schema
 
-PAIR_SCHEMA = pl.Schema({"left": pl.String, "right": pl.String})
-"""Two photos, by name, that belong together. A chain of pairs says as much as all pairs of a set."""
+LINK_SCHEMA = pl.Schema(
+    {
+        "left": pl.String,
+        "right": pl.String,
+        "reason": pl.String,  # claim, file, hash, embedding
+        "distance": pl.Float64,  # hash: bits of 64 that differ; embedding: 1 - cosine; null elsewhere
+    }
+)
+"""Two photos that belong together, and why. A chain of links says as much as all pairs of a set."""
 
 Join: TypeAlias = Callable[[pl.DataFrame], pl.DataFrame]
-"""From photos (``PHOTO_SCHEMA``) to pairs (``PAIR_SCHEMA``)."""
+"""From photos (``PHOTO_SCHEMA``) to links (``LINK_SCHEMA``)."""
 
 
 def same_claim(photos: pl.DataFrame) -> pl.DataFrame:
@@ -29,12 +36,17 @@ def same_claim(photos: pl.DataFrame) -> pl.DataFrame:
     one identifier for different accidents, keeping those together costs nothing; letting one accident straddle the
     split would cost the truth. Photos without a claim (null or empty) are joined to none.
     """
-    return _pairs_by_key(photos, "claim")
+    return _links_by_key(photos, "claim", "claim")
 
 
 def same_bytes(photos: pl.DataFrame) -> pl.DataFrame:
     """Join photos whose files are byte for byte the same, whatever their names and sources."""
-    return _pairs_by_key(photos, "sha256")
+    return _links_by_key(photos, "sha256", "file")
+
+
+def find_links(photos: pl.DataFrame, joins: Sequence[Join]) -> pl.DataFrame:
+    """The links of all joins, ``LINK_SCHEMA``."""
+    return pl.concat([pl.DataFrame(schema=LINK_SCHEMA), *(join(photos) for join in joins)])
 
 
 def assign_groups(photos: pl.DataFrame, joins: Sequence[Join] = (same_claim, same_bytes)) -> pl.DataFrame:
@@ -52,23 +64,33 @@ def assign_groups(photos: pl.DataFrame, joins: Sequence[Join] = (same_claim, sam
         ValueError: if photos are not unique or a join names a photo that is not in the table.
     """
     require_schema(photos, PHOTO_SCHEMA, "photos")
+    return connect(photos, find_links(photos, joins))
+
+
+def connect(photos: pl.DataFrame, links: pl.DataFrame) -> pl.DataFrame:
+    """As `assign_groups`, from links that were found before.
+
+    Args:
+        photos: with a column ``photo``; in any order.
+        links: ``LINK_SCHEMA``.
+    """
     names = photos.get_column("photo").sort()
     if names.is_duplicated().any():
         raise ValueError(f"photos are not unique: {names.filter(names.is_duplicated()).unique().sort()[0]!r}")
-    pairs = pl.concat([pl.DataFrame(schema=PAIR_SCHEMA), *(join(photos) for join in joins)])
     numbered = pl.DataFrame({"photo": names}).with_row_index("number")
-    ends = [_numbers(pairs.get_column(side), numbered) for side in PAIR_SCHEMA]
-    components = _connected_components(len(names), *ends)
+    left, right = (_numbers(links.get_column(side), numbered) for side in ("left", "right"))
+    components = connected_components(len(names), left, right)
     # Names are sorted, so the first photo of a component is its smallest.
     return numbered.select("photo", group=pl.col("photo").first().over(pl.Series(components)))
 
 
-def _pairs_by_key(photos: pl.DataFrame, key: str) -> pl.DataFrame:
-    """Pair each photo with the smallest of those that share its value of ``key``."""
+def _links_by_key(photos: pl.DataFrame, key: str, reason: str) -> pl.DataFrame:
+    """Link each photo with the smallest of those that share its value of ``key``."""
     return (
         photos.filter(pl.col(key).is_not_null() & (pl.col(key) != ""))
         .select(left="photo", right=pl.col("photo").min().over(key))
         .filter(pl.col("left") != pl.col("right"))
+        .with_columns(reason=pl.lit(reason), distance=pl.lit(None, pl.Float64))
     )
 
 
@@ -80,11 +102,11 @@ def _numbers(photos: pl.Series, numbered: pl.DataFrame) -> NDArray[np.int64]:
     return found.get_column("number").cast(pl.Int64).to_numpy()
 
 
-def _connected_components(count: int, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.int32]:
-    """The component of each of ``count`` photos, ``(count,)``."""
+def connected_components(count: int, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.int32]:
+    """The component of each of ``count`` items that are linked pairwise, ``(count,)``."""
     from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
+    from scipy.sparse.csgraph import connected_components as components
 
     edges = coo_array((np.ones(len(left), dtype=np.int8), (left, right)), shape=(count, count))
-    labels: NDArray[np.int32] = connected_components(edges, directed=False)[1]
+    labels: NDArray[np.int32] = components(edges, directed=False)[1]
     return labels

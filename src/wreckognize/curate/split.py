@@ -7,7 +7,8 @@ raises Pearson's chi-square between the counts so far and the counts wanted,
 
 the least. (For one stratum that is Sainte-Laguë's apportionment. To go by the largest absolute deficit would send
 every large group to training and leave a test set of lonely photos.) Photos that stand alone then fill what is
-missing in each stratum to within one photo.
+missing in each stratum to within one photo. Where a stratum is still off its share by more than a photo and more than
+1 %, whole groups are moved and swapped (`even`) until it is not, or nothing helps.
 
 The order of everything comes from ``sha256(f"{seed}:{group}")``: the same on every machine, for any order of rows.
 """
@@ -23,7 +24,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from wreckognize.catalog import PHOTO_SCHEMA, ROLES, SPLIT_SCHEMA, SPLITS, VALIDATION_SCHEMA, require_schema
-from wreckognize.errors import LeakError
+from wreckognize.curate.even import TOLERANCE, even_out
+from wreckognize.errors import LeakError, UsageError
 from wreckognize.settings import SplitSettings
 
 HELD_BACK = "held_back"
@@ -40,7 +42,7 @@ class SplitResult:
     Attributes:
         table: ``SPLIT_SCHEMA``, every photo once, sorted by photo.
         held_back: photos not pinned that share a group with pinned test photos; in no split.
-        excluded: photos pinned to the training side of a leak, in no split (``on_leak: exclude``).
+        excluded: photos on the training side of a leak, in no split (``on_leak: exclude``).
         shortfalls: one sentence for each split without a role, and for each stratum off its share.
     """
 
@@ -50,7 +52,14 @@ class SplitResult:
     shortfalls: tuple[str, ...]
 
 
-def split_photos(photos: pl.DataFrame, groups: pl.DataFrame, settings: SplitSettings, *, seed: int) -> SplitResult:
+def split_photos(
+    photos: pl.DataFrame,
+    groups: pl.DataFrame,
+    settings: SplitSettings,
+    *,
+    seed: int,
+    locked: frozenset[str] = frozenset(),
+) -> SplitResult:
     """Split photos by group, with shares met in every stratum.
 
     A group with pinned photos follows the highest of their splits: test, then val, then train. Its other photos go
@@ -58,28 +67,40 @@ def split_photos(photos: pl.DataFrame, groups: pl.DataFrame, settings: SplitSett
     the same group are a leak; train and val count as two sides as well, since the epoch is chosen on val. Pinned
     groups do not count against the shares of the free ones.
 
+    Locked photos stay test, no other free photo becomes test, and the rest goes to train and val by their shares
+    alone, in the same seeded order. Photos in a group with a locked one are excluded; `beside_lock` names them, so
+    that they can be refused before.
+
     Args:
         photos: ``PHOTO_SCHEMA``, in any order.
         groups: ``photo, group`` for every photo.
         settings: the shares, and what to do about a leak.
         seed: of the study.
+        locked: names of the test photos, where the test set stands already.
 
     Raises:
         LeakError: if a group is pinned to two splits and ``on_leak`` is ``stop``.
+        UsageError: photos are locked and the shares leave nothing to the others.
         ValueError: if a photo has no group, or several.
     """
     require_schema(photos, PHOTO_SCHEMA, "photos")
     joined = photos.join(groups.select("photo", "group"), on="photo", how="left")
     if len(joined) != len(photos) or joined.get_column("group").has_nulls():
         raise ValueError("every photo must have exactly one group")
+    joined = joined.with_columns(stratum=_STRATUM).sort("photo")
+    beside = pl.col("photo").is_in(list(beside_lock(photos, groups, locked)))
+    stays = pl.col("photo").is_in(list(locked)) & pl.col("pinned").is_null()
+    standing = joined.filter(beside | stays).select(
+        "photo", "role", "group", split=pl.when(stays).then(pl.lit("test")).otherwise(pl.lit(HELD_BACK))
+    )
     placed = _place_pinned(
-        joined.select(
+        joined.filter(~beside & ~stays).select(
             "photo",
             "group",
             "role",
-            stratum=_STRATUM,
+            "stratum",
             rank=pl.col("pinned").replace_strict(_RANKS, default=0, return_dtype=pl.Int8),
-        ).sort("photo")
+        )
     )
     leaking = placed.filter("leaks")
     if len(leaking) and settings.on_leak == "stop":
@@ -87,19 +108,50 @@ def split_photos(photos: pl.DataFrame, groups: pl.DataFrame, settings: SplitSett
 
     is_free = pl.col("winner") == 0
     shares = np.array([settings.train, settings.val, settings.test])
-    free = _split_free(placed.filter(is_free), shares, seed)
-    table = (
-        placed.join(free, on="group", how="left")
-        .with_columns(split=pl.when(is_free).then("free_split").otherwise("split"))
-        .sort("photo")
+    free_shares = _without_test(shares) if locked else shares
+    free = _split_free(placed.filter(is_free), free_shares, seed)
+    table = placed.join(free, on="group", how="left").with_columns(
+        split=pl.when(is_free).then("free_split").otherwise("split")
     )
     held_back = table.filter((pl.col("split") == HELD_BACK) & ~pl.col("leaks"))
+    whole = pl.concat([table.select(standing.columns), standing]).sort("photo")
+    excluded = pl.concat([leaking.get_column("photo"), standing.filter(split=HELD_BACK).get_column("photo")])
     return SplitResult(
-        table=table.select(SPLIT_SCHEMA.names()),
-        held_back=tuple(held_back.get_column("photo")),
-        excluded=tuple(leaking.get_column("photo")),
-        shortfalls=(*_missing_roles(table, shares), *_uneven_strata(table.filter(is_free), shares)),
+        table=whole.select(SPLIT_SCHEMA.names()),
+        held_back=tuple(held_back.get_column("photo").sort()),
+        excluded=tuple(excluded.sort()),
+        shortfalls=(*_missing_roles(whole, shares), *_uneven_strata(table.filter(is_free), free_shares)),
     )
+
+
+def beside_lock(photos: pl.DataFrame, groups: pl.DataFrame, locked: frozenset[str]) -> tuple[str, ...]:
+    """Photos that are not locked and share a group with a locked one; sorted.
+
+    Free photos beside photos that are *pinned* to the test set are not among them: they are held back in any split.
+
+    Args:
+        photos: ``PHOTO_SCHEMA``.
+        groups: ``photo, group`` for every photo.
+        locked: names of the test photos.
+    """
+    is_locked = pl.col("photo").is_in(list(locked))
+    joined = photos.select("photo", "pinned").join(groups.select("photo", "group"), on="photo")
+    with_locked = (is_locked & pl.col("pinned").is_null()).any().over("group")
+    with_pinned = (pl.col("pinned") == "test").fill_null(False).any().over("group")
+    return tuple(joined.filter(~is_locked & with_locked & ~with_pinned).get_column("photo").sort())
+
+
+def _without_test(shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The shares of train and val alone."""
+    kept = shares * [1, 1, 0]
+    if kept.sum() == 0:
+        raise UsageError(
+            "the test set is locked, and the shares leave nothing to the photos that are not in it",
+            where="split",
+            remedy="give train or val a share",
+        )
+    rest: NDArray[np.float64] = kept / kept.sum()
+    return rest
 
 
 def part_validation(photos: pl.DataFrame, table: pl.DataFrame, share: float, *, seed: int) -> pl.DataFrame:
@@ -119,7 +171,9 @@ def part_validation(photos: pl.DataFrame, table: pl.DataFrame, share: float, *, 
     """
     require_schema(photos, PHOTO_SCHEMA, "photos")
     require_schema(table, SPLIT_SCHEMA, "split")
-    val = table.filter(pl.col("split") == "val").join(photos, on="photo").select("photo", "group", stratum=_STRATUM)
+    val = (
+        table.filter(pl.col("split") == "val").join(photos, on="photo").select("photo", "group", stratum=_STRATUM)
+    )
     shares = np.array([1 - share, share, 0.0])
     parts = _split_free(val, shares, seed).select(
         "group", part=pl.col("free_split").replace({"train": "stopping", "val": "calibration"})
@@ -155,7 +209,7 @@ def _leak(placed: pl.DataFrame) -> LeakError:
     more = f" and {len(names) - _PHOTOS_NAMED} more" if len(names) > _PHOTOS_NAMED else ""
     return LeakError(
         names,
-        "photos that belong together (same claim, same file) are pinned to different splits, "
+        "photos that belong together (same claim, same file, nearly the same picture) are pinned to different splits, "
         f"{losing} of them on the training side, in {groups} group{'' if groups == 1 else 's'}: {shown}{more}",
         remedy="give their sources the same `split`, take the doubles out of one of them, or leave the training "
         "side out with `split: {on_leak: exclude}`",
@@ -188,13 +242,26 @@ def _split_free(free: pl.DataFrame, shares: NDArray[np.float64], seed: int) -> p
     quotas = _fill_up(target, placed, np.bincount(alone_strata, minlength=len(strata)))
     alone_splits = np.repeat(np.tile(np.arange(len(SPLITS)), len(strata)), quotas.ravel())
 
-    splits = pl.Series([*several_splits, *alone_splits.tolist()], dtype=pl.Int64)
-    return pl.DataFrame(
-        {
-            "group": pl.concat([several.get_column("group"), alone.get_column("group")]),
-            "free_split": splits.replace_strict(dict(enumerate(SPLITS)), return_dtype=pl.String),
-        }
+    placed_groups = pl.concat([several, alone])
+    splits = np.array([*several_splits, *alone_splits.tolist()], dtype=np.int64)
+    if len(several):
+        splits = even_out(_count_matrix(placed_groups, len(strata)), splits, target)
+    return placed_groups.select(
+        "group",
+        free_split=pl.Series(splits, dtype=pl.Int64).replace_strict(
+            dict(enumerate(SPLITS)), return_dtype=pl.String
+        ),
     )
+
+
+def _count_matrix(groups: pl.DataFrame, strata: int) -> NDArray[np.int64]:
+    """``(groups, strata)`` photos."""
+    matrix = np.zeros((len(groups), strata), dtype=np.int64)
+    rows = np.repeat(np.arange(len(groups)), groups.get_column("strata").list.len().to_numpy())
+    matrix[rows, groups.get_column("strata").explode().to_numpy()] = (
+        groups.get_column("counts").explode().to_numpy()
+    )
+    return matrix
 
 
 def _seeded_keys(names: Sequence[str], seed: int) -> list[int]:
@@ -278,7 +345,7 @@ def _uneven_strata(free: pl.DataFrame, shares: NDArray[np.float64]) -> list[str]
     for stratum, total in totals.iter_rows():
         for split, share in zip(SPLITS, shares, strict=True):
             found, wanted = counts.get((stratum, split), 0), total * share
-            if abs(found - wanted) > max(1.0, 0.01 * total):
+            if abs(found - wanted) > max(1.0, TOLERANCE * total) + 1e-9:
                 lines.append(
                     f"{split} has {found} of {total} {stratum} photos, its share is {wanted:.1f}; "
                     "groups stay whole"
