@@ -1,0 +1,226 @@
+"""What the evidence says: estimates, differences, verdicts, and the sentences made of them.
+
+Only dataclasses and words; the figures are made in `judge`. None stands for what cannot be said, and ``why`` says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+import msgspec
+
+from wreckognize.errors import UsageError
+
+Verdict = Literal["better", "worse", "no difference shown", "cannot be said"]
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """How a difference in one figure is spoken of."""
+
+    name: str
+    more: str
+    less: str
+    higher_is_better: bool = True
+    in_points: bool = True
+
+
+COMPARED: Mapping[str, Words] = {
+    "balanced_accuracy": Words(
+        "balanced accuracy", "has a higher balanced accuracy", "has a lower balanced accuracy"
+    ),
+    "damaged_found": Words(
+        "damaged vehicles found", "finds more damaged vehicles", "finds fewer damaged vehicles"
+    ),
+    "normal_found": Words("intact vehicles found", "finds more intact vehicles", "finds fewer intact vehicles"),
+    "false_alarms": Words("false alarms", "raises more false alarms", "raises fewer false alarms", False),
+    "roc_area": Words("ROC area", "has a larger ROC area", "has a smaller ROC area", in_points=False),
+    "map50_95": Words("mAP50-95", "has a higher mAP50-95", "has a lower mAP50-95"),
+}
+"""The figures in which systems are compared; the first is the primary one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """A figure with its interval.
+
+    Attributes:
+        value: the average over the system's trainings; None where it cannot be said.
+        low: lower limit; None where the interval cannot be said.
+        high: upper limit.
+        method: how the interval was made; None where there is none.
+        photos: on which the figure was measured.
+        groups: they belong to.
+        why: what cannot be said, and why; None where all can.
+        seeds: the value of each training; None where the value cannot be said.
+        seeds_sd: their standard deviation; None with one training.
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+    method: str | None
+    photos: int
+    groups: int
+    why: str | None = None
+    seeds: tuple[float, ...] | None = None
+    seeds_sd: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A system, or a trivial one (``always vehicle``, ``never vehicle``).
+
+    Attributes:
+        name: the system's.
+        trivial: whether it is one that looks at no photo.
+        trained: whether this study trained it.
+        seeds: how often.
+        note: what the intervals do not hold; None where nothing is amiss.
+        figures: name of the figure -> its estimate.
+    """
+
+    name: str
+    trivial: bool
+    trained: bool
+    seeds: int
+    note: str | None
+    figures: Mapping[str, Estimate]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """The first system's figure less the second's, on the same photos.
+
+    Attributes:
+        figure: which, a key of `COMPARED`.
+        value: the difference; None where a figure cannot be said.
+        low: lower limit, not corrected for the number of comparisons.
+        high: upper limit.
+        method: how the interval was made.
+        p_value: of the hypothesis of no difference, the larger of that over photos and that over trainings.
+        p_holm: the same, corrected for all pairs compared in this figure (Holm).
+        test: by which test.
+        verdict: ``better`` or ``worse`` where ``p_holm`` is at most 1 - level and the interval leaves out 0.
+        why: what the verdict lacks; None where it lacks nothing.
+        photos: compared.
+        groups: they belong to.
+        photos_needed: to show this difference, if it is the true one, with a chance of 80 %; None where it is 0.
+        groups_needed: the same, with as many photos a group as now.
+    """
+
+    figure: str
+    value: float | None
+    low: float | None
+    high: float | None
+    method: str | None
+    p_value: float | None
+    p_holm: float | None
+    test: str | None
+    verdict: Verdict
+    why: str | None
+    photos: int
+    groups: int
+    photos_needed: int | None
+    groups_needed: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """Two systems compared.
+
+    Attributes:
+        first: name of a system.
+        second: name of another.
+        holds_for: a sentence: whether the verdicts are about recipes or about two trained detectors.
+        differences: name of the figure -> the difference, keys as in `COMPARED`.
+    """
+
+    first: str
+    second: str
+    holds_for: str
+    differences: Mapping[str, Difference]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """How sure the figures on one test set are.
+
+    Attributes:
+        level: of confidence of every interval.
+        draws: of the bootstrap.
+        seed: of the bootstrap.
+        photos: of the test set.
+        groups: they belong to.
+        vehicle: photos that show a vehicle, by their role.
+        background: those that do not.
+        rows: one a system, the two trivial ones last.
+        pairs: every two systems, in the order given.
+    """
+
+    level: float
+    draws: int
+    seed: int
+    photos: int
+    groups: int
+    vehicle: int
+    background: int
+    rows: tuple[Row, ...]
+    pairs: tuple[Pair, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON values, keys in the order of the fields."""
+        values: dict[str, Any] = msgspec.to_builtins(self)
+        return values
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Read what `to_dict` gave; unknown fields are passed over.
+
+        Raises:
+            UsageError: a field is missing or has a wrong type; its path is named.
+        """
+        try:
+            return msgspec.convert(values, cls)
+        except msgspec.ValidationError as error:
+            raise UsageError(
+                f"these are not the results of a comparison: {error}",
+                where="evidence",
+                remedy="evaluate again with this version: wreckognize evaluate STUDY.yaml",
+            ) from error
+
+
+def sentence(pair: Pair, figure: str = "damaged_found") -> str:
+    """What the comparison of a pair says in one figure, in plain words."""
+    words, found = COMPARED[figure], pair.differences[figure]
+    if found.verdict == "cannot be said" or found.value is None or found.low is None or found.high is None:
+        return f"{pair.first} against {pair.second}, {words.name}: cannot be said, because {found.why}."
+    size = f"{_signed(found.value, words)} ({_plain(found.low, words)} to {_plain(found.high, words)})"
+    if found.verdict == "no difference shown":
+        return f"{pair.first} against {pair.second}, {words.name}: no difference shown, {size}.{_needed(found)}"
+    does = words.more if found.value > 0 else words.less
+    return f"{pair.first} {does} than {pair.second}: {size}, {found.verdict}."
+
+
+def _needed(found: Difference) -> str:
+    if found.photos_needed is None or found.groups_needed is None:
+        return ""
+    photos, groups = (_about(number) for number in (found.photos_needed, found.groups_needed))
+    return f" If this is the true difference, about {photos} photos in {groups} groups would be needed to show it."
+
+
+def _about(number: int) -> str:
+    """Two digits, rounded up: a forecast is no more exact than that."""
+    step = 10 ** max(0, len(str(number)) - 2)
+    return f"{-(-number // step) * step:,}"
+
+
+def _signed(value: float, words: Words) -> str:
+    return f"{100 * value:+.1f} points" if words.in_points else f"{value:+.3f}"
+
+
+def _plain(value: float, words: Words) -> str:
+    # Without the sign of a rounded zero.
+    return f"{100 * value:z.1f}" if words.in_points else f"{value:z.3f}"
