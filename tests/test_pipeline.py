@@ -18,6 +18,8 @@ from wreckognize.workspace import open_workspace
 
 pytestmark = pytest.mark.slow
 
+CHANGES = ["systems.ver6.train.seeds=2", "systems.ver6.predict.threshold=best_f1", "evidence.prevalence=0.9"]
+
 
 @pytest.fixture(scope="module")
 def finished(tiny_weights, tmp_path_factory):
@@ -25,8 +27,8 @@ def finished(tiny_weights, tmp_path_factory):
     root = tmp_path_factory.mktemp("whole way")
     file = write_study(root / "study", tiny_weights)
     before = tree(root / "study")
-    result = pipeline.run(Study.load(file), out=root / "run")
-    return file, before, result
+    result = pipeline.run(Study.load(file, overrides=CHANGES), out=root / "run")
+    return root / "run" / "study.yaml", before, result
 
 
 def test_a_run_leaves_what_the_contract_names(finished):
@@ -48,8 +50,8 @@ def test_a_run_leaves_what_the_contract_names(finished):
 
 
 def test_the_sources_are_untouched(finished):
-    file, before, _ = finished
-    assert tree(file.parent) == before
+    _, before, result = finished
+    assert tree(result.folder.parent / "study") == before
 
 
 def test_every_photo_is_in_one_split_and_claims_stay_together(finished):
@@ -116,6 +118,74 @@ def test_features_of_every_photo_are_kept(finished):
     assert all(math.isclose(length, 1, abs_tol=1e-4) for length in lengths)
 
 
+def test_a_threshold_is_frozen_on_calibration_photos_only_and_before_any_look_at_the_test(finished):
+    _, _, result = finished
+    parts = pl.read_parquet(result.folder / "validation.parquet")
+    val = pl.read_parquet(result.folder / "split.parquet").filter(pl.col("split") == "val")
+    assert sorted(parts["photo"]) == sorted(val["photo"])
+    calibration = parts.filter(pl.col("part") == "calibration")
+    looks = [json.loads(line) for line in (result.folder / "test.looks.jsonl").read_text().splitlines()]
+    for folder in ("baseline", "ver6", "ver6/seeds/1"):
+        frozen = json.loads((result.folder / "systems" / folder / "threshold.json").read_text())
+        assert frozen["chosen"]["photos"] == calibration.height
+        assert frozen["frozen_at"] <= min(look["when"] for look in looks if frozen["system"] in look["what"])
+    learnt = {path.resolve().name for path in (result.folder / "systems/ver6/training/data/images").rglob("*.*")}
+    stopping = parts.filter(pl.col("part") == "stopping").height
+    layout = result.folder / "systems" / "ver6" / "training" / "data" / "images" / "val"
+    assert 0 < len(list(layout.iterdir())) <= stopping
+    assert learnt
+
+
+def test_every_seed_has_its_own_weights_threshold_and_figures(finished):
+    _, _, result = finished
+    first, second = (result.folder / "systems" / name for name in ("ver6", "ver6/seeds/1"))
+    assert (first / "weights/best.safetensors").read_bytes() != (second / "weights/best.safetensors").read_bytes()
+    seeds = [json.loads((folder / "metrics.json").read_text())["seed"] for folder in (first, second)]
+    assert seeds == [1, 2]
+    looks = [json.loads(line)["what"] for line in (result.folder / "test.looks.jsonl").read_text().splitlines()]
+    assert looks == [["baseline"], ["ver6"], ["ver6"]]
+
+
+def test_the_evidence_speaks_of_every_system_and_every_pair(finished):
+    _, _, result = finished
+    evidence = json.loads((result.folder / "report" / "evidence.json").read_text())
+    names = [row["name"] for row in evidence["judged"]["rows"]]
+    assert names == ["baseline", "ver6", "always vehicle", "never vehicle"]
+    (pair,) = evidence["judged"]["pairs"]
+    assert {pair["first"], pair["second"]} == {"baseline", "ver6"}
+    figures = result.comparison.systems[1]
+    row = evidence["judged"]["rows"][1]["figures"]["recall"]
+    first_training = figures.tp / (figures.tp + figures.fn)
+    assert row["seeds"][0] == pytest.approx(first_training)
+    assert row["low"] <= row["value"] <= row["high"]
+    assert evidence["prevalence"] == 0.9
+    assert evidence["test"]["looks"] == 3
+    truth = {role["role"]: role for role in evidence["truth"]}
+    assert truth["damaged"]["with_boxes"] == WHOLE
+    assert truth["normal"]["review_first"]
+    assert [own["name"] for own in evidence["systems"]] == ["baseline", "ver6"]
+    assert all(own["shortcuts"] is not None for own in evidence["systems"])
+
+
+def test_the_teacher_is_not_judged_by_its_own_boxes(finished):
+    _, _, result = finished
+    baseline, ver6 = result.comparison.systems
+    assert baseline.teacher_agreement is None
+    assert ver6.teacher_agreement is None or ver6.teacher_agreement.photos > 0
+
+
+def test_a_person_is_asked_where_no_promise_holds(finished):
+    """With so few calibration photos neither side can be promised, so every photo goes to a person."""
+    from wreckognize.cli.predicting import third_answer_of
+
+    _, _, result = finished
+    third = third_answer_of(result.folder / "systems" / "ver6")
+    assert third.low is None
+    assert third.high is None
+    with (result.folder / "report" / "decisions.csv").open(encoding="utf-8") as rows:
+        assert {row["answer"] for row in csv.DictReader(rows)} == {"to_a_person"}
+
+
 def test_a_rerun_does_nothing_and_is_quick(finished, monkeypatch):
     file, _, result = finished
 
@@ -145,15 +215,18 @@ def test_a_changed_seed_would_change_the_locked_test_set(finished):
     }
 
 
-def test_photos_added_later_may_not_change_the_locked_test_set(tiny_weights, tmp_path):
+def test_photos_added_later_do_not_change_the_locked_test_set(tiny_weights, tmp_path):
     file = write_study(tmp_path / "study", tiny_weights)
     pipeline.run(Study.load(file), out=tmp_path / "run", until="split")
     lock = (tmp_path / "run" / "test.lock.json").read_bytes()
     for number in range(8):
         draw_photo(tmp_path / "study" / "normal" / f"later {number}.jpg", 900 + number)
-    with pytest.raises(LockError, match="would change"):
-        pipeline.run(Study.load(file), out=tmp_path / "run", until="split")
+    pipeline.run(Study.load(file), out=tmp_path / "run", until="split")
     assert (tmp_path / "run" / "test.lock.json").read_bytes() == lock
+    split = pl.read_parquet(tmp_path / "run" / "split.parquet")
+    later = split.filter(pl.col("photo").str.contains("later"))
+    assert later.height == 8
+    assert set(later["split"]) <= {"train", "val"}
 
 
 def test_a_test_set_without_photos_is_not_locked(tiny_weights, tmp_path):
@@ -177,8 +250,9 @@ def test_a_file_given_with_and_without_a_vehicle_is_named(tiny_weights, tmp_path
 
 
 def test_the_resolved_study_runs_the_same(finished):
-    file, _, result = finished
-    assert Study.load(result.folder / "study.yaml") == Study.load(file)
+    _, _, result = finished
+    given = Study.load(result.folder.parent / "study" / "study.yaml", overrides=CHANGES)
+    assert Study.load(result.folder / "study.yaml") == given
 
 
 def test_a_photo_that_changed_meanwhile_is_collected_anew(tiny_weights, tmp_path):

@@ -1,7 +1,7 @@
 """The story of a study, from sources to report.
 
     sources -> catalog -> teacher pass -> groups and split -> for each system: labels -> training -> predictions
-            -> evaluation -> report
+            -> threshold -> evaluation -> evidence -> report
 
 Each step is in `wreckognize.stages`; a step whose inputs are unchanged is not done again.
 """
@@ -15,10 +15,11 @@ from typing import Literal, get_args
 
 from wreckognize.errors import UsageError
 from wreckognize.evaluation.comparison import Comparison
+from wreckognize.evidence.findings import Findings
 from wreckognize.files import atomic_write
 from wreckognize.progress import Progress, Silent
 from wreckognize.settings import SystemAsTeacher, SystemSettings
-from wreckognize.stages import data, learning, looking, results
+from wreckognize.stages import alike, data, deciding, judging, learning, looking, results
 from wreckognize.stages.run import Run
 from wreckognize.study import Study
 from wreckognize.workspace import open_workspace
@@ -34,10 +35,12 @@ class RunResult:
     Attributes:
         folder: the run's.
         comparison: the figures of all systems; None if the run ended before the report.
+        findings: how sure they are, and the verdicts; None likewise.
     """
 
     folder: Path
     comparison: Comparison | None
+    findings: Findings | None = None
 
     @property
     def page(self) -> Path:
@@ -51,6 +54,7 @@ def run(
     out: str | Path | None = None,
     until: Until = "report",
     only: Sequence[str] = (),
+    unlock: str | None = None,
     progress: Progress | None = None,
 ) -> RunResult:
     """Run a study up to a step.
@@ -61,6 +65,7 @@ def run(
         until: the last step to do.
         only: names of the systems to work on (and those they learn from); default all. The report also shows the
             systems that were evaluated before.
+        unlock: why the locked test set may change, in words that stay in the lock; default: it may not.
         progress: where to report; default nowhere.
 
     Raises:
@@ -68,6 +73,10 @@ def run(
     """
     if until not in STEPS:
         raise UsageError(f"no step is called {until!r}", remedy=f"choose one of {', '.join(STEPS)}")
+    if unlock is not None and not unlock.strip():
+        raise UsageError(
+            "the reason is empty", where="--unlock", remedy="say why the test set changes; the report shows it"
+        )
     folder = Path(out) if out is not None else Path("runs") / study.study
     systems = chosen_systems(study, only)
     with open_workspace(folder.absolute()) as workspace:
@@ -76,19 +85,24 @@ def run(
         def reached(step: Until) -> bool:
             return STEPS.index(step) <= STEPS.index(until)
 
-        data.respect_lock(run)
+        data.respect_lock(run, unlock=unlock)
         data.collect(run)
         if reached("split"):
-            if any(system.trained and system.teacher == study.teacher for system in study.systems):
+            alike.look_alike(run)
+            teaches = any(system.trained and system.teacher == study.teacher for system in study.systems)
+            if teaches:
                 looking.teacher_pass(run)
-            data.split(run)
+            data.split(run, embeddings=teaches, unlock=unlock)
             data.part(run)
         atomic_write(run.path("study.yaml"), study.resolved())
         teachers = {system.teacher.system for system in systems if isinstance(system.teacher, SystemAsTeacher)}
         for system in systems:
             _advance(run, system, until, teaches=system.name in teachers)
-        comparison = results.report(run, _reported(run, systems)) if reached("report") else None
-        return RunResult(folder, comparison)
+        if not reached("report"):
+            return RunResult(folder, None)
+        names = _reported(run, systems)
+        findings = judging.findings(run, names)
+        return RunResult(folder, results.report(run, names, findings), findings)
 
 
 def _advance(run: Run, system: SystemSettings, until: Until, *, teaches: bool) -> None:
@@ -105,9 +119,11 @@ def _advance(run: Run, system: SystemSettings, until: Until, *, teaches: bool) -
     if last >= STEPS.index("evaluate"):
         for number in numbers:
             looking.predict(run, system, "val", number)
-            looking.predict(run, system, "test", number)
+            deciding.freeze_threshold(run, system, number)
         looking.time_system(run, system)
-        results.evaluate(run, system)
+        for number in numbers:
+            looking.predict(run, system, "test", number)
+            results.evaluate(run, system, number)
 
 
 def chosen_systems(study: Study, only: Sequence[str]) -> tuple[SystemSettings, ...]:

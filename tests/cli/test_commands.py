@@ -119,6 +119,7 @@ def test_predict_gives_each_photo_a_line(tmp_path, tiny_weights):
     assert [line["photo"].rsplit("/", 1)[-1] for line in lines] == ["a 차.jpg", "b.jpg", "broken.jpg", "gone.jpg"]
     assert [line["verdict"] is None for line in lines] == [False, False, True, True]
     assert all(line["error"] for line in lines[2:])
+    assert {line["answer"] for line in lines} == {None}  # weights alone know nothing of a person's part
     assert all((line["score"] >= line["threshold"]) == (line["verdict"] == "vehicle") for line in lines[:2])
 
     out = tmp_path / "out.csv"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ from wreckognize.reporting.inputs import LABEL_PHOTO_SCHEMA, ReportInput, System
 
 SKILLS = {"baseline": 0.45, "ver1": 0.42, "ver4": 0.7, "ver5": 0.85, "ver6": 0.95}
 MakeReport = Callable[..., ReportInput]
+VOID = {"meta", "link", "br", "img", "hr", "input"}
 
 
 def photo_table(
@@ -172,6 +175,45 @@ def split_table(photos: pl.DataFrame, in_test: Callable[[int], bool]) -> pl.Data
     names = photos["photo"].to_list()
     splits = ["test" if in_test(number) else "train" for number in range(len(names))]
     return pl.DataFrame({"photo": names, "split": splits, "group": names}, schema=SPLIT_SCHEMA)
+
+
+class Page(HTMLParser):
+    """What a browser would find: elements with their attributes, and the text."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.open: list[str] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag, f"</{tag}> closes another element"
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return re.sub(r"\s+", " ", "".join(self.words))
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+@pytest.fixture(scope="session")
+def parse() -> type[Page]:
+    """Reads a page as a browser would."""
+    return Page
 
 
 @pytest.fixture(scope="session")

@@ -165,7 +165,9 @@ def test_run_hands_the_study_to_the_pipeline(make, values, monkeypatch, tmp_path
     monkeypatch.setattr(pipeline, "run", lambda study, **options: handed.append((study, options)))
     study = make(values)
     study.run(out=tmp_path, until="split", only=["ver5"])
-    assert handed == [(study, {"out": tmp_path, "until": "split", "only": ["ver5"], "progress": None})]
+    assert handed == [
+        (study, {"out": tmp_path, "until": "split", "only": ["ver5"], "unlock": None, "progress": None})
+    ]
 
 
 def test_loading_wakes_no_heavy_library():

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from wreckognize.cli.reviewing import review
+
 app = typer.Typer(
     name="wreckognize",
     help="Teach a vehicle detector to recognise wrecks, and prove that it does.\n\n"
@@ -17,6 +19,8 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
+
+app.add_typer(review, name="review")
 
 StudyFile = Annotated[
     Path, typer.Argument(help="The study file (YAML).", metavar="STUDY.yaml", show_default=False)
@@ -37,12 +41,27 @@ Only = Annotated[
         "--only", help="Work on this system (and those it learns from) only. May be repeated.", metavar="SYSTEM"
     ),
 ]
+Unlock = Annotated[
+    str | None,
+    typer.Option(
+        "--unlock",
+        help="Let the locked test set change, and say why. The reason stays in test.lock.json and in the report.",
+        metavar="REASON",
+    ),
+]
 
 
-def _run_until(step: str, study: Path, out: Path | None, set_: list[str] | None, only: list[str] | None) -> None:
+def _run_until(
+    step: str,
+    study: Path,
+    out: Path | None,
+    set_: list[str] | None,
+    only: list[str] | None,
+    unlock: str | None = None,
+) -> None:
     from wreckognize.cli.running import run_study
 
-    run_study(study, step, out=out, overrides=set_ or [], only=only or [])
+    run_study(study, step, out=out, overrides=set_ or [], only=only or [], unlock=unlock)
 
 
 def _show_version(wanted: bool) -> None:
@@ -63,49 +82,51 @@ def _options(
 
 
 @app.command()
-def run(study: StudyFile, out: Out = None, set_: Set = None, only: Only = None) -> None:
+def run(study: StudyFile, out: Out = None, set_: Set = None, only: Only = None, unlock: Unlock = None) -> None:
     """Do the whole study, from photos to report.
 
     Stages whose settings, versions and input files are unchanged are not done again, so after an interruption the
     same command goes on where it stood.
     """
-    _run_until("report", study, out, set_, only)
+    _run_until("report", study, out, set_, only, unlock)
 
 
 @app.command()
-def collect(study: StudyFile, out: Out = None, set_: Set = None) -> None:
+def collect(study: StudyFile, out: Out = None, set_: Set = None, unlock: Unlock = None) -> None:
     """Read all sources into the catalog; what cannot be used goes to quarantine.csv with the reason."""
-    _run_until("collect", study, out, set_, None)
+    _run_until("collect", study, out, set_, None, unlock)
 
 
 @app.command()
-def split(study: StudyFile, out: Out = None, set_: Set = None) -> None:
+def split(study: StudyFile, out: Out = None, set_: Set = None, unlock: Unlock = None) -> None:
     """Collect, look at every photo once with the teacher, then split and lock the test set."""
-    _run_until("split", study, out, set_, None)
+    _run_until("split", study, out, set_, None, unlock)
 
 
 @app.command()
-def label(study: StudyFile, out: Out = None, set_: Set = None, only: Only = None) -> None:
+def label(study: StudyFile, out: Out = None, set_: Set = None, only: Only = None, unlock: Unlock = None) -> None:
     """Everything up to each system's labels."""
-    _run_until("label", study, out, set_, only)
+    _run_until("label", study, out, set_, only, unlock)
 
 
 @app.command()
-def train(study: StudyFile, out: Out = None, set_: Set = None, only: Only = None) -> None:
+def train(study: StudyFile, out: Out = None, set_: Set = None, only: Only = None, unlock: Unlock = None) -> None:
     """Everything up to the trained systems."""
-    _run_until("train", study, out, set_, only)
+    _run_until("train", study, out, set_, only, unlock)
 
 
 @app.command()
-def evaluate(study: StudyFile, out: Out = None, set_: Set = None, only: Only = None) -> None:
+def evaluate(
+    study: StudyFile, out: Out = None, set_: Set = None, only: Only = None, unlock: Unlock = None
+) -> None:
     """Everything up to each system's figures on the locked test set."""
-    _run_until("evaluate", study, out, set_, only)
+    _run_until("evaluate", study, out, set_, only, unlock)
 
 
 @app.command()
-def report(study: StudyFile, out: Out = None, set_: Set = None, only: Only = None) -> None:
+def report(study: StudyFile, out: Out = None, set_: Set = None, only: Only = None, unlock: Unlock = None) -> None:
     """Everything, ending with the report: the same as `run`."""
-    _run_until("report", study, out, set_, only)
+    _run_until("report", study, out, set_, only, unlock)
 
 
 @app.command()
@@ -151,6 +172,8 @@ def predict(
     ] = None,
 ) -> None:
     """Look for vehicles in photos: one JSON line each, with verdict, score and boxes.
+
+    A system of a run also gives a third answer: vehicle, no_vehicle, or to_a_person where it should not decide alone.
 
     A photo that cannot be read has a line of its own with the reason, and does not stop the rest.
     """

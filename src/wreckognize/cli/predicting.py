@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import typer
 
 from wreckognize import images
@@ -17,6 +18,8 @@ from wreckognize.cli.console import Console
 from wreckognize.collect.walk import PHOTO_SUFFIXES
 from wreckognize.detectors.port import Detector
 from wreckognize.errors import InputError, UsageError
+from wreckognize.evidence.person import ThirdAnswer
+from wreckognize.evidence.thresholds import FrozenThreshold
 from wreckognize.files import atomic_write
 from wreckognize.inference.stream import Look, PhotoFile, StreamSettings, look_at
 from wreckognize.study import resolve_weights
@@ -54,15 +57,15 @@ def predict_photos(
             f"{threshold:g} is no confidence", where="--threshold", remedy="give a number from 0 to 1"
         )
     file, found_threshold, found_imgsz = settings_of(weights)
+    third = third_answer_of(weights) if threshold is None else None
     threshold = found_threshold if threshold is None else threshold
     detector = open_detector(str(file.absolute()), classes=("car", "bus", "truck"))
-    settings = StreamSettings(
-        found_imgsz if imgsz is None else imgsz, confidence=min(MIN_CONFIDENCE_SHOWN, threshold)
-    )
+    lowest = [MIN_CONFIDENCE_SHOWN, threshold, *([third.low] if third and third.low is not None else [])]
+    settings = StreamSettings(found_imgsz if imgsz is None else imgsz, confidence=min(lowest))
     lines: list[dict[str, Any]] = []
     with Console().task("looking", len(paths)) as task:
         for start in range(0, len(paths), CHUNK):
-            for line in _lines(paths[start : start + CHUNK], detector, settings, threshold):
+            for line in _lines(paths[start : start + CHUNK], detector, settings, threshold, third):
                 lines.append(line)
                 task.advance()
                 if out is None:
@@ -110,8 +113,20 @@ def settings_of(weights: Path) -> tuple[Path, float, int]:
     return Path(resolve_weights(str(weights), Path.cwd())), DEFAULT_THRESHOLD, DEFAULT_IMGSZ
 
 
+def third_answer_of(weights: Path) -> ThirdAnswer | None:
+    """The two thresholds between which a system's photos go to a person; None where none were chosen."""
+    file = weights / "threshold.json"
+    if not file.exists():
+        return None
+    return FrozenThreshold.from_dict(json.loads(file.read_text(encoding="utf-8"))).third_answer
+
+
 def _lines(
-    paths: Sequence[Path], detector: Detector, settings: StreamSettings, threshold: float
+    paths: Sequence[Path],
+    detector: Detector,
+    settings: StreamSettings,
+    threshold: float,
+    third: ThirdAnswer | None,
 ) -> Iterator[dict[str, Any]]:
     files: list[PhotoFile] = []
     answers: dict[str, dict[str, Any]] = {}
@@ -123,11 +138,13 @@ def _lines(
         else:
             files.append(PhotoFile(str(path), path, header.width, header.height))
     for look in look_at(files, detector, settings):
-        answers[look.photo] = _failed(Path(look.photo), look.error) if look.error else _verdict(look, threshold)
+        answers[look.photo] = (
+            _failed(Path(look.photo), look.error) if look.error else _verdict(look, threshold, third)
+        )
     yield from (answers[str(path)] for path in paths)
 
 
-def _verdict(look: Look, threshold: float) -> dict[str, Any]:
+def _verdict(look: Look, threshold: float, third: ThirdAnswer | None) -> dict[str, Any]:
     boxes = [
         {"x1": x1, "y1": y1, "x2": x2, "y2": y2, "confidence": confidence}
         for (x1, y1, x2, y2), confidence in zip(
@@ -140,6 +157,7 @@ def _verdict(look: Look, threshold: float) -> dict[str, Any]:
         "verdict": verdict,
         "score": round(look.score, 4),
         "threshold": threshold,
+        "answer": str(third.answers(np.array([look.score], dtype=np.float32))[0]) if third else None,
         "boxes": boxes,
         "error": None,
     }
@@ -151,6 +169,7 @@ def _failed(path: Path, error: InputError) -> dict[str, Any]:
         "verdict": None,
         "score": None,
         "threshold": None,
+        "answer": None,
         "boxes": [],
         "error": error.reason,
     }
@@ -163,9 +182,13 @@ def _json_lines(lines: list[dict[str, Any]]) -> str:
 def _csv(lines: list[dict[str, Any]]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["photo", "verdict", "score", "threshold", "boxes", "error"])
+    writer.writerow(["photo", "verdict", "score", "threshold", "answer", "boxes", "error"])
     for line in lines:
         writer.writerow(
-            [*(line[key] for key in ("photo", "verdict", "score", "threshold")), len(line["boxes"]), line["error"]]
+            [
+                *(line[key] for key in ("photo", "verdict", "score", "threshold", "answer")),
+                len(line["boxes"]),
+                line["error"],
+            ]
         )
     return text.getvalue()

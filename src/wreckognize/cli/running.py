@@ -15,17 +15,27 @@ from wreckognize.files import atomic_write
 from wreckognize.study import Study
 
 
-def run_study(file: Path, step: str, *, out: Path | None, overrides: Sequence[str], only: Sequence[str]) -> None:
+def run_study(
+    file: Path,
+    step: str,
+    *,
+    out: Path | None,
+    overrides: Sequence[str],
+    only: Sequence[str],
+    unlock: str | None = None,
+) -> None:
     """Load a study, run it up to ``step`` and print what it came to."""
     study = Study.load(file, overrides=overrides)
-    _run(study, step, out, only)
+    _run(study, step, out, only, unlock)
 
 
-def _run(study: Study, step: str, out: Path | None, only: Sequence[str]) -> None:
+def _run(study: Study, step: str, out: Path | None, only: Sequence[str], unlock: str | None = None) -> None:
     from wreckognize import pipeline
 
     try:
-        result = pipeline.run(study, out=out, until=cast(pipeline.Until, step), only=only, progress=Console())
+        result = pipeline.run(
+            study, out=out, until=cast(pipeline.Until, step), only=only, unlock=unlock, progress=Console()
+        )
     except KeyboardInterrupt:
         typer.echo("\nstopped; the same command goes on where it stood", err=True)
         raise typer.Exit(130) from None

@@ -28,6 +28,7 @@ DECISION_SCHEMA = pl.Schema(
         "threshold": pl.Float64,
         "decision": pl.String,  # as truth
         "correct": pl.Boolean,
+        "answer": pl.String,  # "vehicle", "no_vehicle" or "to_a_person": the third answer, by its own two thresholds
     }
 )
 
@@ -79,13 +80,14 @@ def comparison_markdown(comparison: Comparison) -> str:
     return "\n".join([*lines, _MEANING, ""])
 
 
-def decisions(scores: pl.DataFrame, system: str, threshold: float) -> pl.DataFrame:
+def decisions(scores: pl.DataFrame, system: str, threshold: float, answers: Sequence[str] = ()) -> pl.DataFrame:
     """What one system said of each photo.
 
     Args:
         scores: ``SCORE_SCHEMA``, see `photo_scores`.
         system: its name.
         threshold: vehicle if the score is at or above this, both as ``float32``.
+        answers: where a person may be asked, what was answered; one for each photo, or none at all.
 
     Returns:
         ``DECISION_SCHEMA``, one row a photo, in the order of ``scores``.
@@ -99,6 +101,7 @@ def decisions(scores: pl.DataFrame, system: str, threshold: float) -> pl.DataFra
             threshold=pl.lit(threshold, dtype=pl.Float64),
             decision=_in_words("called"),
             correct=pl.col("called") == pl.col("has_vehicle"),
+            answer=pl.Series(answers, dtype=pl.String) if answers else pl.lit(None, dtype=pl.String),
         )
         .select(DECISION_SCHEMA.names())
     )

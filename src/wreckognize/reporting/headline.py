@@ -31,6 +31,8 @@ class Bar:
         share: length of the bar, 0 to 1.
         value: the share in words.
         detail: what happens at the system's own threshold.
+        low: where the whisker of its interval begins, 0 to 1; None without an interval.
+        high: where it ends.
     """
 
     system: str
@@ -38,6 +40,8 @@ class Bar:
     share: float
     value: str
     detail: str
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,8 @@ class Headline:
         measure: what the bars show; empty where there are none.
         bars: systems, best first.
         test: pairs of a count and what was counted.
+        measured: those of the sentences that say how the bars were measured.
+        reservations: what to know before relying on the verdict.
     """
 
     verdict: str
@@ -57,6 +63,8 @@ class Headline:
     measure: str
     bars: tuple[Bar, ...]
     test: tuple[tuple[str, str], ...]
+    measured: tuple[str, ...] = ()
+    reservations: tuple[str, ...] = ()
 
 
 def headline(comparison: Comparison) -> Headline:
@@ -84,16 +92,21 @@ def headline(comparison: Comparison) -> Headline:
         else f"The test set has {plural(background, 'background')}; {rate(_RATES[0])} false alarms need at "
         f"least {_FEWEST_BACKGROUNDS}."
     )
-    sentences = [reason, _WHY_EQUAL]
+    measured = [reason, _WHY_EQUAL]
     bars = _by_auc(comparison)
     if bars:
-        sentences.append(
+        measured.append(
             "The bars show the AUC instead: the chance that a damaged car scores higher than a background, "
             "which so few backgrounds estimate only roughly."
         )
     verdict = "Which system to trust cannot be said from this test set"
     return Headline(
-        verdict, (*sentences, _NO_TESTS), "AUC, damaged cars against backgrounds" if bars else "", bars, test
+        verdict,
+        (*measured, _NO_TESTS),
+        "AUC, damaged cars against backgrounds" if bars else "",
+        bars,
+        test,
+        tuple(measured),
     )
 
 
@@ -147,6 +160,7 @@ def _by_found(
         f"Damaged cars found at {rate(at)} false alarms",
         bars,
         test,
+        (_WHY_EQUAL, alarms),
     )
 
 

@@ -17,6 +17,7 @@ from wreckognize.catalog import (
     require_schema,
 )
 from wreckognize.evaluation.comparison import Comparison, SystemFigures
+from wreckognize.evidence.findings import Findings
 
 LABEL_PHOTO_SCHEMA = pl.Schema({"photo": pl.String, "split": pl.String, "outcome": pl.String, "reason": pl.String})
 """What labelling made of each photo: ``outcome`` is labelled, background or left_out (then with its reason)."""
@@ -68,6 +69,7 @@ class ReportInput:
         shortfalls: what the run could not do as asked, one sentence each.
         environment: pairs of name and value: versions, device.
         settings_yaml: the resolved study.
+        findings: intervals, verdicts and all else that is said about the figures; None: the page shows counts only.
     """
 
     study: str
@@ -83,6 +85,7 @@ class ReportInput:
     shortfalls: tuple[str, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
     settings_yaml: str = ""
+    findings: Findings | None = None
 
     def __post_init__(self) -> None:
         if not self.systems:
@@ -93,6 +96,13 @@ class ReportInput:
             raise ValueError(
                 f"the comparison holds the systems {compared}, the report {reported}; expected the same"
             )
+        if self.findings is not None:
+            judged = [row.name for row in self.findings.judged.rows if not row.trivial]
+            found = [system.name for system in self.findings.systems]
+            if not judged == found == compared:
+                raise ValueError(
+                    f"the findings judge the systems {judged} and tell of {found}; the comparison holds {compared}"
+                )
         require_schema(self.photos, PHOTO_SCHEMA, "photos")
         require_schema(self.boxes, BOX_SCHEMA, "boxes")
         require_schema(self.split, SPLIT_SCHEMA, "split")

@@ -25,6 +25,8 @@ from wreckognize.reporting.dataset import (
     quarantined_files,
     tally,
 )
+from wreckognize.reporting.evidence.first_screen import with_evidence
+from wreckognize.reporting.evidence.sections import evidence_parts
 from wreckognize.reporting.gallery import MISTAKES_SHOWN, frame_size, system_galleries
 from wreckognize.reporting.headline import headline
 from wreckognize.reporting.inputs import ReportInput
@@ -66,10 +68,13 @@ def render(report: ReportInput, progress: Progress | None = None, *, max_bytes: 
     thumbnails = make_thumbnails(
         {photo: Path(path) for photo, path in shown.select("photo", "path").iter_rows()}, listener
     )
-    head = headline(report.comparison)
+    head, findings = headline(report.comparison), report.findings
+    if findings is not None:
+        head = with_evidence(head, findings)
     context = {
         "report": report,
         "head": head,
+        "evidence": evidence_parts(findings, report.comparison) if findings is not None else None,
         "opened": head.bars[0].system if head.bars else report.systems[0].name,
         "comparison": comparison_table(report.comparison),
         "confusions": confusions(report.comparison),

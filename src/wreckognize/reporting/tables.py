@@ -36,11 +36,16 @@ _ROLE_WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One cell; ``why`` says why it is empty, ``best`` that no system has a better one."""
+    """One cell; ``why`` says why it is empty, ``best`` that no system has a better one.
+
+    ``small`` stands beneath ``text``: an interval, as a rule. ``tone`` is good, bad or nothing.
+    """
 
     text: str
     why: str = ""
     best: bool = False
+    small: str = ""
+    tone: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ What a stage *does* stands in its own room (collect, curate, labeling, ...); how
 in `pipeline`. A stage here opens its inputs, calls that room, and writes what came back, whole or not at all.
 
     run        a study in its folder                 data     collect, split, label
+    alike      what photos look like, groups
     looking    teacher pass, predictions, timing     results  evaluate, report
     learning   train
 """

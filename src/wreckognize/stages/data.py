@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import polars as pl
 
-from wreckognize.catalog import QUARANTINE_SCHEMA, SPLITS
+from wreckognize.catalog import QUARANTINE_SCHEMA, SPLITS, Catalog
 from wreckognize.errors import LockError, TooManyFailuresError, UsageError
-from wreckognize.files import atomic_write, write_table
+from wreckognize.files import atomic_write, sha256_of, write_table
 from wreckognize.settings import SystemSettings
+from wreckognize.stages.alike import Links, find_links, hashes_of, links_inputs
 from wreckognize.stages.looking import teacher_predictions
 from wreckognize.stages.run import REVISIONS, Run
 from wreckognize.workspace import tree_signature
+
+if TYPE_CHECKING:
+    from wreckognize.curate.lock import TestLock
+    from wreckognize.curate.split import SplitResult
 
 
 def collect(run: Run) -> None:
@@ -23,6 +29,7 @@ def collect(run: Run) -> None:
 
     study = run.study
     outputs = [run.path("catalog", f"{name}.parquet") for name in ("photos", "boxes", "quarantine", "tally")]
+    outputs.append(run.path("catalog", "reviewed.json"))
 
     def action() -> None:
         try:
@@ -31,20 +38,36 @@ def collect(run: Run) -> None:
             rows = pl.DataFrame(error.rows, schema=QUARANTINE_SCHEMA, orient="row")
             atomic_write(run.path("quarantine.csv"), rows.write_csv())
             raise
-        tables = (collected.catalog.photos, collected.catalog.boxes, collected.quarantine, collected.tally)
-        for path, table in zip(outputs, tables, strict=True):
+        catalog, notes = _with_reviews(run, collected.catalog)
+        tables = (catalog.photos, catalog.boxes, collected.quarantine, collected.tally)
+        for path, table in zip(outputs[:4], tables, strict=True):
             write_table(path, table)
+        atomic_write(outputs[4], json.dumps(notes, ensure_ascii=False, indent=1))
         atomic_write(run.path("quarantine.csv"), collected.quarantine.write_csv())
         _say_collected(run, collected.tally)
+        for sentence in notes:
+            run.progress.say(f"  note: {sentence}")
 
     inputs = {
         "revision": REVISIONS["collect"],
         "seed": study.seed,
         "sources": [source.model_dump(mode="json", exclude={"split", "hard"}) for source in study.sources],
         "pins": {source.name: source.split for source in study.sources},
+        "reviews": [sha256_of(file) for file in study.reviews],
         "files": tree_signature({path for source in study.sources for path in paths_read(source)}),
     }
     run.workspace.run_stage("collect", inputs, outputs, action)
+
+
+def _with_reviews(run: Run, catalog: Catalog) -> tuple[Catalog, tuple[str, ...]]:
+    """The catalog with what people drew in reviews, and what a reader must know about it."""
+    if not run.study.reviews:
+        return catalog, ()
+    from wreckognize.review.apply import apply_reviews
+    from wreckognize.stages.reviewing import read_all
+
+    reviewed = apply_reviews(catalog, read_all(run.study, run.study.reviews))
+    return reviewed.catalog, (f"People reviewed {reviewed.reviewed} photos.", *reviewed.notes())
 
 
 def _say_collected(run: Run, tally: pl.DataFrame) -> None:
@@ -57,59 +80,90 @@ def _say_collected(run: Run, tally: pl.DataFrame) -> None:
     run.progress.say(f"collected: {', '.join(words)}{where}")
 
 
-def respect_lock(run: Run) -> None:
+def respect_lock(run: Run, *, unlock: str | None = None) -> None:
     """Refuse at once what would certainly change a locked test set, before anything of the run is touched.
 
+    Args:
+        run: the study in its folder.
+        unlock: why the test set may change; None: it may not.
+
     Raises:
-        LockError: the run was locked by another study or seed.
+        LockError: the run was locked by another study or seed, or the lock was removed.
     """
-    from wreckognize.curate.lock import read_lock
+    from wreckognize.curate.lock import check_origin, read_lock
 
     lock_file = run.path("test.lock.json")
-    if not lock_file.exists():
-        return
-    lock = read_lock(lock_file)
-    for word, locked, asked in (("study", lock.study, run.study.study), ("seed", lock.seed, run.study.seed)):
-        if locked != asked:
-            raise LockError(
-                f"the test set of this run was locked with {word} {locked!r}, not {asked!r}; it would change",
-                where=str(lock_file),
-                remedy="start a new run in another folder with --out DIR",
-            )
+    if lock_file.exists():
+        lock = read_lock(lock_file)
+        if unlock is None:
+            check_origin(lock, study=run.study.study, seed=run.study.seed, where=str(lock_file))
+    elif "split" in run.workspace.stages:
+        raise LockError(
+            "the lock on the test set is gone, and with it what the test set was and how often it was changed",
+            where=str(lock_file),
+            remedy="put the file back, or start a new run in another folder with --out DIR",
+        )
 
 
-def split(run: Run) -> None:
-    """Groups and split -> ``split.parquet``; the test set is locked the first time and held to its lock after."""
-    from wreckognize.curate.groups import assign_groups
-    from wreckognize.curate.lock import check_lock, make_lock, read_lock
+def split(run: Run, *, embeddings: bool = False, unlock: str | None = None) -> None:
+    """Groups and split -> ``split.parquet``; the test set is locked the first time and held to its lock after.
+
+    Args:
+        run: after `collect` and `look_alike`.
+        embeddings: whether the teacher looked at the photos of this run.
+        unlock: why the test set may change; None: it may not.
+    """
+    from wreckognize.curate.groups import connect
+    from wreckognize.curate.lock import check_lock, read_lock
     from wreckognize.curate.split import split_photos
 
     study, photos = run.study, run.catalog.photos
     lock_file = run.path("test.lock.json")
-    outputs = [run.path("split.parquet"), run.path("catalog", "split.json"), lock_file]
+    outputs = [
+        run.path("split.parquet"),
+        run.path("catalog", "split.json"),
+        run.path("catalog", "near.parquet"),
+        lock_file,
+    ]
 
     def action() -> None:
-        result = split_photos(photos, assign_groups(photos), study.split, seed=study.seed)
+        links = find_links(run, embeddings=embeddings)
+        groups = connect(photos, links.table)
+        before = read_lock(lock_file) if lock_file.exists() else None
+        result = split_photos(photos, groups, study.split, seed=study.seed)
+        said = [*links.notes]
+        if (
+            before is not None
+            and unlock is None
+            and set(result.table.filter(split="test")["photo"]) != before.names
+        ):
+            result = _held_to_lock(run, before, groups, links)
+            said.append(
+                f"The test set is as it was locked ({before.created}, {len(before.photos)} photos); all others, those "
+                "that came since among them, train or validate."
+            )
         _require_photos(run, result.table)
-        if lock_file.exists():
-            check_lock(read_lock(lock_file), result.table, photos)
+        lock = _lock(run, result.table, before, unlock)
         notes = {
             "held_back": list(result.held_back),
             "excluded": list(result.excluded),
-            "shortfalls": [*result.shortfalls, *contradictions(photos)],
+            "shortfalls": [*result.shortfalls, *contradictions(photos), *said],
+            "pairs": links.pairs,
+            "groups_of_several": int((groups["group"].value_counts()["count"] > 1).sum()),
         }
         write_table(outputs[0], result.table)
         atomic_write(outputs[1], json.dumps(notes, ensure_ascii=False, indent=1))
-        if not lock_file.exists():
-            created = datetime.now(UTC).isoformat(timespec="seconds")
-            lock = make_lock(result.table, photos, study=study.study, seed=study.seed, created=created)
+        write_table(outputs[2], links.table.filter(pl.col("reason") != "claim").sort("reason", "distance", "left"))
+        if lock != before:
             atomic_write(lock_file, lock.to_json())
 
     inputs = {
         "revision": REVISIONS["split"],
         "photos": run.workspace.digest("collect")["catalog/photos.parquet"],
+        **links_inputs(run, embeddings=embeddings),
         "split": study.split.model_dump(mode="json", exclude={"calibration"}),
         "seed": study.seed,
+        "unlock": unlock,
     }
     if run.workspace.run_stage("split", inputs, outputs, action):
         counts = dict(run.split.group_by("split").len().iter_rows())
@@ -117,6 +171,81 @@ def split(run: Run) -> None:
         for sentence in split_notes(run):
             run.progress.say(f"  note: {sentence}")
     check_lock(read_lock(lock_file), run.split, photos)
+
+
+def _held_to_lock(run: Run, lock: TestLock, groups: pl.DataFrame, links: Links) -> SplitResult:
+    """The split with the test set as it was locked.
+
+    Raises:
+        LockError: a locked photo is gone or has other bytes.
+        LeakError: a photo that is not in the test set belongs with one that is.
+    """
+    from wreckognize.curate.guard import leak, name_matches
+    from wreckognize.curate.lock import check_lock
+    from wreckognize.curate.split import beside_lock, split_photos
+
+    study, photos = run.study, run.catalog.photos
+    in_test = pl.when(pl.col("photo").is_in(list(lock.names))).then(pl.lit("test")).otherwise(pl.lit("train"))
+    check_lock(lock, groups.select("photo", in_test.alias("split"), "group"), photos)
+    if study.split.on_leak == "stop":
+        beside = beside_lock(photos, groups, lock.names)
+        if beside:
+            known = (
+                photos.select("photo", "sha256", "claim").join(hashes_of(run), on="photo").join(groups, on="photo")
+            )
+            given, test = (known.filter(pl.col("photo").is_in(list(names))) for names in (beside, lock.names))
+            found = name_matches(given, test, links.table, hash_distance=study.groups.hash_distance)
+            raise leak(found, "photos that are not in the locked test set belong with photos that are")
+    return split_photos(photos, groups, study.split, seed=study.seed, locked=lock.names)
+
+
+def _lock(run: Run, table: pl.DataFrame, before: TestLock | None, unlock: str | None) -> TestLock:
+    """The lock on the test set of ``table``: the one before if it is about the same photos.
+
+    Raises:
+        LockError: the test set changed, and nobody said why it may.
+    """
+    from wreckognize.curate.lock import VERSION, check_lock, make_lock, relock
+
+    study, photos = run.study, run.catalog.photos
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    lock = make_lock(table, photos, hashes_of(run), study=study.study, seed=study.seed, created=now)
+    if before is None:
+        return lock
+    if unlock is not None:
+        lock = relock(before, lock, reason=unlock)
+        if lock is not before:
+            return lock
+        run.progress.say("  note: the test set is the same as before; there was nothing to unlock")
+    check_lock(before, table, photos)
+    if before.version == VERSION:
+        return before
+    return make_lock(table, photos, hashes_of(run), study=study.study, seed=study.seed, created=before.created)
+
+
+def refuse_test_photos(run: Run, photos: pl.DataFrame, what: str) -> None:
+    """Make sure that none of these photos belongs to the locked test set, whatever made them come here.
+
+    Args:
+        run: after `split`.
+        photos: with ``photo`` and ``sha256``: all that is handed over.
+        what: they are for, e.g. ``training of ver5``.
+
+    Raises:
+        LeakError: a photo is a test photo, has the bytes of one, looks like one, or is in a group with one.
+    """
+    from wreckognize.curate.guard import refuse_leaks
+    from wreckognize.curate.lock import read_lock
+
+    groups = run.split.select("photo", "group")
+    given = photos.select("photo", "sha256").join(hashes_of(run), on="photo", how="left")
+    refuse_leaks(
+        given.join(groups, on="photo", how="left"),
+        read_lock(run.path("test.lock.json")),
+        hash_distance=run.study.groups.hash_distance,
+        what=what,
+        groups=groups,
+    )
 
 
 def part(run: Run) -> None:
@@ -164,10 +293,12 @@ def contradictions(photos: pl.DataFrame) -> list[str]:
 def split_notes(run: Run) -> tuple[str, ...]:
     """What the split could not do as asked, in words."""
     notes = json.loads(run.path("catalog", "split.json").read_text(encoding="utf-8"))
-    sentences = list(notes["shortfalls"])
+    reviewed = json.loads(run.path("catalog", "reviewed.json").read_text(encoding="utf-8"))
+    sentences = [*reviewed, *notes["shortfalls"]]
     if notes["held_back"]:
         sentences.append(
-            f"{len(notes['held_back'])} photos share a claim or a file with pinned test photos; held back."
+            f"{len(notes['held_back'])} photos belong with pinned test photos (same claim, same file or nearly the "
+            "same picture); held back."
         )
     if notes["excluded"]:
         sentences.append(f"{len(notes['excluded'])} photos of the training side were taken out because of a leak.")

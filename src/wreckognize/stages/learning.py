@@ -12,8 +12,14 @@ import polars as pl
 
 from wreckognize.files import atomic_write, sha256_of
 from wreckognize.settings import SystemSettings
+from wreckognize.stages.data import refuse_test_photos
 from wreckognize.stages.run import REVISIONS, Run, versions
 from wreckognize.study.weights import is_random
+
+
+def train_stage(system: SystemSettings, number: int = 0) -> str:
+    """The name of the stage that trains."""
+    return f"train:{system.name}:{number}" if number else f"train:{system.name}"
 
 
 def train(run: Run, system: SystemSettings, number: int = 0) -> None:
@@ -24,7 +30,6 @@ def train(run: Run, system: SystemSettings, number: int = 0) -> None:
     labelled = run.path("systems", system.name)
     folder = run.trained_folder(system, number)
     training = folder / "training"
-    stage = f"train:{system.name}:{number}" if number else f"train:{system.name}"
     seed = run.study.seed + number
     outputs = [
         folder / "weights" / "best.safetensors",
@@ -50,6 +55,7 @@ def train(run: Run, system: SystemSettings, number: int = 0) -> None:
         photos = run.catalog.photos.join(outcomes.select("photo", "split"), on="photo")
         # What chooses the threshold must not have chosen the epoch.
         photos = photos.join(run.calibration_photos(), on="photo", how="anti")
+        refuse_test_photos(run, photos, f"training of {system.name}")
         labels = pl.read_parquet(labelled / "labels.parquet")
         layout = write_layout(photos, labels, training / "data", progress=run.progress)
         fine_tune(
@@ -67,7 +73,7 @@ def train(run: Run, system: SystemSettings, number: int = 0) -> None:
             f"{layout.train_photos} photos, {layout.val_photos} to choose the epoch",
         )
 
-    run.workspace.run_stage(stage, inputs, outputs, action)
+    run.workspace.run_stage(train_stage(system, number), inputs, outputs, action)
 
 
 def _claim_training(training: Path, inputs: Mapping[str, Any]) -> None:

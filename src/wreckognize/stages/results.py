@@ -6,12 +6,14 @@ import importlib.metadata
 import json
 import os
 import platform
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import polars as pl
 
 from wreckognize.evaluation import writers
+from wreckognize.evaluation.box_level import TeacherAgreement, teacher_agreement
 from wreckognize.evaluation.comparison import (
     Comparison,
     JudgedPhotos,
@@ -21,28 +23,48 @@ from wreckognize.evaluation.comparison import (
 )
 from wreckognize.evaluation.image_level import photo_scores
 from wreckognize.evaluation.latency import Latency, LatencyContext
+from wreckognize.evidence.findings import Findings
 from wreckognize.files import atomic_write
 from wreckognize.settings import SystemSettings
 from wreckognize.stages.data import split_notes
+from wreckognize.stages.deciding import frozen_threshold, threshold_stage
+from wreckognize.stages.learning import train_stage
+from wreckognize.stages.looking import Looker, predictions_stage
 from wreckognize.stages.run import REVISIONS, Run, versions
 from wreckognize.study.weights import is_random
 
+LOOKS_FILE = "test.looks.jsonl"
+AGREEMENT_CONFIDENCE = 0.25
+"""The teacher's boxes count from here on where a system's boxes are compared with them."""
 
-def evaluate(run: Run, system: SystemSettings) -> None:
-    """A system's figures on the locked test set -> ``systems/NAME/metrics.json``."""
-    folder = run.path("systems", system.name)
+
+def metrics_stage(system: SystemSettings, number: int = 0) -> str:
+    """The name of the stage that computes a system's figures."""
+    return f"evaluate:{system.name}:{number}" if number else f"evaluate:{system.name}"
+
+
+def evaluate(run: Run, system: SystemSettings, number: int = 0) -> None:
+    """Figures of a system's ``number``-th training on the locked test set -> ``metrics.json``; the look is noted."""
+    folder = run.trained_folder(system, number)
+    latency = run.path("systems", system.name, "latency.json")
     output = folder / "metrics.json"
+    predicted = run.workspace.digest(predictions_stage(system, "test", number))
 
     def action() -> None:
-        timing = json.loads((folder / "latency.json").read_text())
+        timing = json.loads(latency.read_text(encoding="utf-8"))
         info = timing["info"]
+        (sha256,) = predicted.values()
+        _note_look(run, system, sha256)
+        photos = run.photos_of("test").drop("split")
+        predictions = pl.read_parquet(folder / "predictions" / "test.parquet")
         figures = evaluate_system(
             system.name,
-            run.photos_of("test").drop("split"),
+            photos,
             run.catalog.boxes,
-            pl.read_parquet(folder / "predictions" / "test.parquet"),
-            threshold=system.predict.threshold.value or 0.1,
-            provenance=_provenance(run, system, info["weights_sha256"]),
+            predictions,
+            threshold=frozen_threshold(run, system, number).chosen.threshold,
+            provenance=_provenance(run, system, number, info["weights_sha256"]),
+            agreement=_teacher_agreement(run, system, number, photos, predictions),
             latency=Latency(**timing["latency"]),
             context=LatencyContext(
                 info["device"], info["threads"], info["precision"], system.predict_imgsz, info["engine"]
@@ -54,42 +76,75 @@ def evaluate(run: Run, system: SystemSettings) -> None:
     inputs = {
         "revision": REVISIONS["evaluate"],
         "catalog": digest("collect"),
-        "split": digest("split"),
-        "predictions": digest(f"predict:{system.name}:test"),
+        "split": digest("split")["split.parquet"],
+        "predictions": predicted,
         "latency": digest(f"latency:{system.name}"),
-        "trained": digest(f"train:{system.name}") if system.trained else None,
-        "threshold": system.predict.threshold.model_dump(mode="json"),
+        "trained": digest(train_stage(system, number)) if system.trained else None,
+        "threshold": digest(threshold_stage(system, number)),
+        "teacher": digest("teacher") if "teacher" in run.workspace.stages else None,
         "recipe": system.recipe,
+        "seeds": system.train.seeds,
     }
-    run.workspace.run_stage(f"evaluate:{system.name}", inputs, [output], action)
+    run.workspace.run_stage(metrics_stage(system, number), inputs, [output], action)
 
 
-def _provenance(run: Run, system: SystemSettings, weights_sha256: str) -> Provenance:
+def _note_look(run: Run, system: SystemSettings, predictions_sha256: str) -> None:
+    """Write down that the test set was looked at, before any figure of it exists."""
+    from wreckognize.curate.looks import Look, add_look
+
+    file = run.path(LOOKS_FILE)
+    before = file.read_text(encoding="utf-8") if file.exists() else ""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    atomic_write(file, add_look(before, Look(when=now, what=(system.name,), digest=predictions_sha256)))
+
+
+def _teacher_agreement(
+    run: Run, system: SystemSettings, number: int, photos: pl.DataFrame, predictions: pl.DataFrame
+) -> TeacherAgreement | None:
+    """Agreement with the study's teacher; None where it did not look, and for the teacher's own weights."""
+    teacher = Looker.of_teacher(run, run.study.teacher)
+    own = Looker.of_system(run, system, number)
+    if "teacher" not in run.workspace.stages or own.identity["weights"] == teacher.identity["weights"]:
+        return None
+    boxes = pl.read_parquet(run.path("teacher", "predictions.parquet")).join(photos, on="photo", how="semi")
+    return teacher_agreement(photos, boxes, predictions, confidence=AGREEMENT_CONFIDENCE)
+
+
+def _provenance(run: Run, system: SystemSettings, number: int, timed_sha256: str) -> Provenance:
     weights = system.weights.rsplit("/", 1)[-1]
     random = is_random(system.weights)
-    if not system.trained:
-        return Provenance(
-            recipe=system.recipe,
-            weights=weights,
-            weights_sha256=weights_sha256,
-            trained=False,
-            random_weights=random,
-        )
-    from wreckognize.training.fine_tune import read_result
-
-    folder = run.path("systems", system.name)
-    result = read_result(folder / "training")
-    origins = pl.read_parquet(folder / "labels.parquet").group_by("origin").len().iter_rows()
-    return Provenance(
+    looker = Looker.of_system(run, system, number)
+    given = Provenance(
         recipe=system.recipe,
         weights=weights,
-        weights_sha256=weights_sha256,
+        weights_sha256=timed_sha256 if is_random(looker.weights) else looker.identity["weights"],
+        trained=False,
+        random_weights=random,
+        threshold_rule=rule_in_words(system),
+    )
+    if not system.trained:
+        return given
+    from wreckognize.training.fine_tune import read_result
+
+    result = read_result(run.trained_folder(system, number) / "training")
+    origins = (
+        pl.read_parquet(run.path("systems", system.name, "labels.parquet")).group_by("origin").len().iter_rows()
+    )
+    return replace(
+        given,
         trained=True,
         epochs_run=result.epochs_run,
         train_seconds=result.seconds,
         labels=dict(origins),
-        random_weights=random,
+        seed=run.study.seed + number,
+        seeds=system.train.seeds,
     )
+
+
+def rule_in_words(system: SystemSettings) -> str:
+    """How a system's threshold is chosen, as in the study file."""
+    rule = system.predict.threshold
+    return rule.rule if rule.value is None else f"{rule.rule} {rule.value:g}"
 
 
 def compare(run: Run, names: list[str]) -> Comparison:
@@ -101,8 +156,10 @@ def compare(run: Run, names: list[str]) -> Comparison:
     return Comparison(run.study.study, JudgedPhotos.of(run.photos_of("test")), tuple(figures))
 
 
-def report(run: Run, names: list[str]) -> Comparison:
+def report(run: Run, names: list[str], findings: Findings) -> Comparison:
     """Comparison, decisions and the page -> ``report/``."""
+    from wreckognize.reporting.verdicts_text import verdicts_markdown
+
     comparison = compare(run, names)
     folder = run.path("report")
     files = ("comparison.json", "comparison.csv", "comparison.md", "decisions.csv", "index.html")
@@ -111,14 +168,15 @@ def report(run: Run, names: list[str]) -> Comparison:
     def action() -> None:
         atomic_write(outputs[0], writers.comparison_json(comparison))
         atomic_write(outputs[1], writers.comparison_csv(comparison))
-        atomic_write(outputs[2], writers.comparison_markdown(comparison))
+        atomic_write(outputs[2], writers.comparison_markdown(comparison) + verdicts_markdown(findings))
         atomic_write(outputs[3], _decisions(run, comparison))
-        _write_page(run, comparison)
+        _write_page(run, comparison, findings)
 
     digest = run.workspace.digest
     inputs = {
         "revision": REVISIONS["report"],
         "systems": {name: [digest(f"evaluate:{name}"), digest(f"predict:{name}:test")] for name in names},
+        "evidence": digest("evidence"),
         "catalog": digest("collect"),
         "split": digest("split"),
         "study": run.study.resolved(),
@@ -134,11 +192,13 @@ def _decisions(run: Run, comparison: Comparison) -> str:
     for system in comparison.systems:
         predictions = pl.read_parquet(run.path("systems", system.name, "predictions", "test.parquet"))
         scores = photo_scores(photos, predictions)
-        tables.append(writers.decisions(scores, system.name, system.threshold))
+        third = frozen_threshold(run, run.study.system(system.name)).third_answer
+        answers = third.answers(scores["score"].to_numpy()).tolist()
+        tables.append(writers.decisions(scores, system.name, system.threshold, answers))
     return writers.decisions_csv(tables)
 
 
-def _write_page(run: Run, comparison: Comparison) -> None:
+def _write_page(run: Run, comparison: Comparison, findings: Findings) -> None:
     from wreckognize.reporting.inputs import LABEL_PHOTO_SCHEMA, ReportInput, SystemReport
     from wreckognize.reporting.page import render, write_figures
 
@@ -170,6 +230,7 @@ def _write_page(run: Run, comparison: Comparison) -> None:
         shortfalls=(*split_notes(run), *_random_weights(run)),
         environment=_environment(),
         settings_yaml=run.study.resolved(),
+        findings=findings,
     )
     atomic_write(run.path("report", "index.html"), render(page, run.progress))
     for name, data in write_figures(page).items():

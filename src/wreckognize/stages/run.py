@@ -19,12 +19,15 @@ from wreckognize.workspace import Workspace
 REVISIONS = {
     "collect": 1,
     "pass": 1,
-    "split": 1,
+    "alike": 1,
+    "split": 2,
     "part": 1,
     "label": 1,
     "train": 2,
+    "threshold": 1,
     "latency": 1,
     "evaluate": 1,
+    "evidence": 1,
     "report": 1,
 }
 """Raised when a stage's code changes what it writes, so that old runs do that stage again."""

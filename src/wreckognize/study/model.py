@@ -158,12 +158,13 @@ class Study:
         out: str | Path | None = None,
         until: Until = "report",
         only: Sequence[str] = (),
+        unlock: str | None = None,
         progress: Progress | None = None,
     ) -> RunResult:
         """Run the study; see `wreckognize.pipeline.run`."""
         from wreckognize.pipeline import run
 
-        return run(self, out=out, until=until, only=only, progress=progress)
+        return run(self, out=out, until=until, only=only, unlock=unlock, progress=progress)
 
 
 def _resolved_system(system: SystemSettings) -> dict[str, Any]:

@@ -1,0 +1,331 @@
+"""Which labels are doubtful, how much, and why.
+
+The measures are those of ObjectLab (Tkachenko, Thyagarajan, Mueller 2023, *ObjectLab: Automated Diagnosis of
+Mislabeled Images in Object Detection Data*, arXiv:2309.00832) brought down to one class and stripped of its
+thresholds. ObjectLab compares labels only with predictions of confidence 0.5 or more, and asks for 0.95 before a box
+counts as overlooked; a student of a few epochs seldom gets there. Here
+
+* a label is doubted by 1 - IoU with the prediction that overlaps it most, however unsure that prediction is: that a
+  student sees anything in just this place confirms the label (badly located, or false);
+* a prediction doubts the labels by its confidence times 1 - IoU with the label that overlaps it most (overlooked, or
+  badly located);
+* a photo with a vehicle is doubted by 1 - the confidence of its best prediction.
+
+A photo's score is 1 - the product of (1 - the worst of each): several witnesses against a photo weigh more than one.
+Scores put photos in order; they are not probabilities.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from wreckognize import boxes as bx
+from wreckognize.audit.agreement import Agreement, agree, boxes_by_photo, share_inside
+from wreckognize.boxes import Boxes
+from wreckognize.errors import UsageError
+
+MIN_CONFIDENCE = 0.02
+"""Predictions below it are not looked at: far down, a detector has a box for every place."""
+
+MIN_SCORE = 0.2
+"""Doubts below it are not listed: two people who draw the same vehicle can differ as much."""
+
+NOWHERE_IOU = 0.1
+"""A label and a prediction that overlap by less are not of the same thing."""
+
+DOUBLE_IOU = 0.6
+"""Two labels that overlap by as much may be on one vehicle."""
+
+PART_INSIDE, PART_LARGER = 0.8, 1.5
+"""A damage box is only a part if this share of it lies in a prediction that is so many times as large."""
+
+OUTSIDE_PIXELS = 1.0
+"""Labels may reach so far out of the photo: rounding."""
+
+KINDS = {
+    "vehicle_in_background": "no vehicle by its role, and one is seen",
+    "no_vehicle": "a vehicle by its role, and none is seen",
+    "unconfirmed": "a label where no vehicle is seen",
+    "misplaced": "a label of another place or size than the vehicle that is seen",
+    "part": "a damage box on a part of the vehicle that is seen",
+    "double": "two labels on one vehicle",
+    "overlooked": "a vehicle that is seen and has no label",
+    "outside": "a label that is not within the photo",
+}
+"""What a doubt can be, in words."""
+
+_DOUBT_COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
+    "photo": pl.String,
+    "box": pl.Int32,  # the label in question, counted from 0 in the order of the photo's labels; null: none
+    "kind": pl.String,  # one of KINDS
+    "score": pl.Float64,  # 0 to 1
+    "reason": pl.String,
+    "x1": pl.Float32,  # the box in question; null: the whole photo
+    "y1": pl.Float32,
+    "x2": pl.Float32,
+    "y2": pl.Float32,
+}
+DOUBT_SCHEMA = pl.Schema(_DOUBT_COLUMNS)
+RANK_SCHEMA = pl.Schema({"photo": pl.String, "rank": pl.UInt32, "score": pl.Float64})
+"""``rank`` counts from 1, the most doubtful first; photos of equal score are in the order of their names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Doubts:
+    """What an audit found.
+
+    Attributes:
+        table: ``DOUBT_SCHEMA``, by photo, the greatest doubt first; doubts below ``MIN_SCORE`` are left out.
+        photos: ``RANK_SCHEMA``, every photo once, by rank.
+    """
+
+    table: pl.DataFrame
+    photos: pl.DataFrame
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What one detector saw in one photo."""
+
+    who: str
+    boxes: Boxes
+    confidence: NDArray[np.float32]
+
+    @property
+    def best(self) -> float:
+        return float(self.confidence.max(initial=0))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Doubt:
+    """A doubt; ``witness`` says what it rests on."""
+
+    witness: Literal["label", "prediction", "role"]
+    kind: str
+    score: float
+    reason: str
+    label: int | None = None
+    box: NDArray[np.float32] | None = None
+
+
+def find_doubts(
+    photos: pl.DataFrame,
+    labels: pl.DataFrame,
+    predictions: pl.DataFrame,
+    teacher_predictions: pl.DataFrame | None = None,
+    *,
+    student: str = "the student",
+) -> Doubts:
+    """Doubt labels and roles by what detectors see that were not trained on them.
+
+    Args:
+        photos: ``photo, role, has_vehicle, width, height``, and ``labelled``: whether ``labels`` hold all its vehicles.
+            Of a photo that is not labelled only the role is doubted.
+        labels: ``LABEL_SCHEMA``; labels of other photos are not looked at.
+        predictions: ``PREDICTION_SCHEMA``, of a detector that has not seen these labels.
+        teacher_predictions: ``PREDICTION_SCHEMA``: a second witness for what is overlooked. It cannot doubt labels
+            that it drew itself.
+        student: what the first detector is called in the reasons.
+
+    Raises:
+        UsageError: a prediction is of an unknown photo, or its confidence is not a number from 0 to 1 (NaN included).
+    """
+    tables = {student: predictions}
+    if teacher_predictions is not None:
+        tables["the teacher"] = teacher_predictions
+    seen = {who: _checked(table, photos, who) for who, table in tables.items()}
+    drawn = boxes_by_photo(labels.join(photos, on="photo", how="semi"))
+    rows: list[tuple[Any, ...]] = []
+    scores: list[tuple[str, float]] = []
+    for photo in photos.sort("photo").iter_rows(named=True):
+        name = photo["photo"]
+        witnesses = [_seen(who, found.get(name)) for who, found in seen.items()]
+        found = list(_doubts_of(photo, drawn.get(name), witnesses))
+        scores.append((name, _together(found)))
+        rows += [_row(name, doubt) for doubt in _listed(found)]
+    ranked = pl.DataFrame(scores, schema={"photo": pl.String, "score": pl.Float64}, orient="row").sort(
+        "score", "photo", descending=[True, False]
+    )
+    table = pl.DataFrame(rows, schema=DOUBT_SCHEMA, orient="row")
+    return Doubts(
+        table.sort("photo", "score", "kind", "box", descending=[False, True, False, False]),
+        ranked.with_row_index("rank", offset=1).select(RANK_SCHEMA.names()),
+    )
+
+
+def _checked(table: pl.DataFrame, photos: pl.DataFrame, who: str) -> dict[str, tuple[Boxes, pl.DataFrame]]:
+    """Predictions worth looking at, by photo, the most confident first."""
+    wrong = table.filter(~pl.col("confidence").is_between(0, 1).fill_null(False))
+    strange = table.join(photos, on="photo", how="anti")
+    for rows, what in (
+        (wrong, "have a confidence that is not a number from 0 to 1"),
+        (strange, "are of photos that are not audited"),
+    ):
+        if not rows.is_empty():
+            raise UsageError(
+                f"{rows.height} predictions of {who} {what}, the first of {rows['photo'][0]!r}",
+                where="predictions",
+                remedy="predict these photos again",
+            )
+    looked_at = table.filter(pl.col("confidence") >= pl.lit(MIN_CONFIDENCE, dtype=pl.Float32))
+    return boxes_by_photo(looked_at.sort("confidence", descending=True, maintain_order=True))
+
+
+def _seen(who: str, found: tuple[Boxes, pl.DataFrame] | None) -> _Seen:
+    if found is None:
+        return _Seen(who, bx.as_boxes([]), np.zeros(0, np.float32))
+    boxes, rows = found
+    return _Seen(who, boxes, rows["confidence"].to_numpy())
+
+
+def _doubts_of(
+    photo: Mapping[str, Any], drawn: tuple[Boxes, pl.DataFrame] | None, witnesses: Sequence[_Seen]
+) -> Iterator[_Doubt]:
+    """Every doubt of one photo, however small; the first witness is the student."""
+    student = witnesses[0]
+    if photo["has_vehicle"]:
+        saw = f"sees one with confidence {student.best:.2f} at most" if student.best else "sees none"
+        yield _Doubt(
+            witness="role",
+            kind="no_vehicle",
+            score=1 - student.best,
+            reason=f"given as {photo['role']}, with a vehicle; {student.who} {saw}",
+        )
+    if not photo["labelled"]:
+        return
+    labels, rows = drawn if drawn is not None else (bx.as_boxes([]), None)
+    if rows is not None:
+        origins = rows["origin"].to_list()
+        agreement = agree(labels, student.boxes, student.confidence)
+        yield from _outside(labels, photo)
+        yield from _unmet(labels, origins, student, agreement)
+        yield from _doubles(labels, student, agreement)
+    for witness in witnesses:
+        yield from _unlabelled(photo, labels, witness)
+
+
+def _outside(labels: Boxes, photo: Mapping[str, Any]) -> Iterator[_Doubt]:
+    """Labels without area, or that reach out of the photo."""
+    inside = bx.clip(labels, photo["width"], photo["height"])
+    reach = np.abs(labels - inside).max(axis=1)
+    whole, kept = bx.area(labels), bx.area(inside)
+    for number in np.flatnonzero((whole <= 0) | (reach > OUTSIDE_PIXELS)):
+        lost = 1.0 if kept[number] <= 0 else 1 - float(kept[number] / whole[number])
+        reason = (
+            "the label has no area"
+            if whole[number] <= 0
+            else f"the label reaches {reach[number]:.0f} pixels out of the photo"
+        )
+        yield _Doubt(
+            witness="label",
+            kind="outside",
+            score=max(lost, 0.5),
+            reason=reason,
+            label=int(number),
+            box=labels[number],
+        )
+
+
+def _unmet(labels: Boxes, origins: Sequence[str], student: _Seen, agreement: Agreement) -> Iterator[_Doubt]:
+    """Labels that no prediction meets, or meets elsewhere."""
+    for number, (origin, nearest) in enumerate(zip(origins, agreement.nearest_prediction, strict=True)):
+        overlap = float(agreement.overlap[number, nearest]) if nearest >= 0 else 0.0
+        kind = "misplaced"
+        if overlap < NOWHERE_IOU:
+            kind, reason = "unconfirmed", f"labelled as a vehicle; {student.who} sees none there"
+        else:
+            reason = f"{student.who} sees a vehicle of another place or size: IoU {overlap:.2f}"
+        if origin == "damage" and nearest >= 0:
+            whole = student.boxes[nearest]
+            inside = float(share_inside(labels[[number]], whole[None])[0, 0])
+            times = float(bx.area(whole[None])[0] / max(bx.area(labels[[number]])[0], 1))
+            if inside >= PART_INSIDE and times >= PART_LARGER:
+                kind, reason = (
+                    "part",
+                    f"a damage box; {student.who}'s box round the vehicle is {times:.1f} times as large",
+                )
+        yield _Doubt(
+            witness="label", kind=kind, score=1 - overlap, reason=reason, label=number, box=labels[number]
+        )
+
+
+def _doubles(labels: Boxes, student: _Seen, agreement: Agreement) -> Iterator[_Doubt]:
+    """Of two labels on what may be one vehicle, the one that the student confirms less."""
+    overlap = np.triu(bx.iou(labels, labels), 1)
+    for one, other in np.argwhere(overlap >= DOUBLE_IOU):
+        doubted = int(other if agreement.support[other] <= agreement.support[one] else one)
+        yield _Doubt(
+            witness="label",
+            kind="double",
+            score=float(overlap[one, other]) * (1 - float(agreement.support[doubted])),
+            reason=f"two labels on what may be one vehicle: IoU {overlap[one, other]:.2f}",
+            label=doubted,
+            box=labels[doubted],
+        )
+
+
+def _unlabelled(photo: Mapping[str, Any], labels: Boxes, witness: _Seen) -> Iterator[_Doubt]:
+    """Predictions that no label meets, or meets elsewhere."""
+    agreement = agree(labels, witness.boxes, witness.confidence)
+    for number, (confidence, nearest) in enumerate(zip(witness.confidence, agreement.nearest_label, strict=True)):
+        overlap = float(agreement.overlap[nearest, number]) if nearest >= 0 else 0.0
+        score = float(confidence) * (1 - overlap)
+        sees = f"{witness.who} sees a vehicle with confidence {confidence:.2f}"
+        if overlap >= NOWHERE_IOU:
+            yield _Doubt(
+                witness="prediction",
+                kind="misplaced",
+                score=score,
+                reason=f"{sees} of another place or size: IoU {overlap:.2f}",
+                label=int(nearest),
+                box=labels[nearest],
+            )
+        elif photo["has_vehicle"]:
+            yield _Doubt(
+                witness="prediction",
+                kind="overlooked",
+                score=score,
+                reason=f"{sees} where there is no label",
+                box=witness.boxes[number],
+            )
+        else:
+            yield _Doubt(
+                witness="prediction",
+                kind="vehicle_in_background",
+                score=score,
+                reason=f"given as {photo['role']}, without a vehicle; {sees}",
+                box=witness.boxes[number],
+            )
+
+
+def _together(doubts: Sequence[_Doubt]) -> float:
+    """One score of a photo: worst label, worst prediction and role as independent witnesses."""
+    left = 1.0
+    for witness in ("label", "prediction", "role"):
+        left *= 1 - max((doubt.score for doubt in doubts if doubt.witness == witness), default=0.0)
+    return 1 - left
+
+
+def _listed(doubts: Sequence[_Doubt]) -> list[_Doubt]:
+    """Doubts worth a line: of each label the greatest, and those of no label."""
+    greatest: dict[int, _Doubt] = {}
+    others = []
+    for doubt in doubts:
+        if doubt.score < MIN_SCORE:
+            continue
+        if doubt.label is None:
+            others.append(doubt)
+        elif doubt.label not in greatest or doubt.score > greatest[doubt.label].score:
+            greatest[doubt.label] = doubt
+    return [*greatest.values(), *others]
+
+
+def _row(photo: str, doubt: _Doubt) -> tuple[Any, ...]:
+    corners = (None,) * 4 if doubt.box is None else tuple(doubt.box.tolist())
+    return photo, doubt.label, doubt.kind, doubt.score, doubt.reason, *corners

@@ -1,0 +1,65 @@
+"""What a reader must know before relying on the verdicts: the first screen's list, short."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from wreckognize.evidence.findings import Findings
+from wreckognize.reporting.evidence.slices import NO_HARD
+from wreckognize.reporting.evidence.thresholds import weakened
+from wreckognize.reporting.evidence.truth import change_in_words
+from wreckognize.reporting.evidence.verdicts import caveats
+from wreckognize.reporting.wording import listed, plural
+
+_CHANGES_SHOWN = 3
+
+
+def reservations(findings: Findings) -> tuple[str, ...]:
+    """One sentence or two each, the gravest first."""
+    return (
+        *_changes(findings),
+        *_shortcuts(findings),
+        *_looks(findings),
+        *caveats(findings.judged),
+        *_thresholds(findings),
+        *(() if findings.hard_backgrounds else (NO_HARD,)),
+    )
+
+
+def _changes(findings: Findings) -> Iterator[str]:
+    changes = [change_in_words(change) for change in findings.test.unlocked]
+    for change in changes[-_CHANGES_SHOWN:]:
+        yield f"The locked test set was changed on {change.when}: “{change.reason}” ({change.what})."
+    if len(changes) > _CHANGES_SHOWN:
+        before = plural(len(changes) - _CHANGES_SHOWN, "time")
+        yield f"It was changed {before} before that (section Truth and test set)."
+
+
+def _shortcuts(findings: Findings) -> Iterator[str]:
+    warned = [system.name for system in findings.systems if system.shortcuts and system.shortcuts.warnings]
+    if warned:
+        yield (
+            f"Figures of {listed(warned)} moved by more than 2 points when only the shape or the compression of photos "
+            "was changed: photo shape, not vehicles, may have been learnt (section Shortcuts)."
+        )
+    elif not any(system.shortcuts for system in findings.systems):
+        yield "The check for shortcuts was switched off: whether photo shape was learnt is not known."
+
+
+def _looks(findings: Findings) -> Iterator[str]:
+    trainings = sum(len(system.frozen) for system in findings.systems)
+    if findings.test.looks > trainings:
+        yield (
+            f"The test set has been looked at {plural(findings.test.looks, 'time')}, for "
+            f"{plural(trainings, 'training')} reported here. What was changed after a look may "
+            "fit these photos better than others."
+        )
+
+
+def _thresholds(findings: Findings) -> Iterator[str]:
+    failed = [system.name for system in findings.systems if not all(own.chosen.reached for own in system.frozen)]
+    if failed:
+        yield f"The threshold rule of {listed(failed)} could not be kept (section Thresholds)."
+    promised = any(own.chosen.guarantee for system in findings.systems for own in system.frozen)
+    if promised and (weaker := weakened(findings)):
+        yield weaker
