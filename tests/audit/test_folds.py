@@ -2,7 +2,7 @@
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wreckognize.audit.folds import FOLD_SCHEMA, assign_folds, students_photos
@@ -35,6 +35,7 @@ def test_every_photo_is_in_one_fold_and_groups_stay_together(groups, folds, seed
     assert dealt.equals(assign_folds(photos.reverse(), folds, seed=seed))
 
 
+@settings(max_examples=20)
 @given(some_groups, st.integers(2, 4))
 def test_a_student_learns_from_all_other_folds_and_from_nothing_else(groups, folds):
     photos = photos_of(groups)

@@ -257,3 +257,10 @@ class TestAuc:
     @pytest.mark.parametrize("roles", [{"damaged": [0.5]}, {"background": [0.5]}, {"normal": [0.5]}])
     def test_needs_both(self, roles):
         assert auc_damaged(scores_of(**roles)) is None
+
+
+def test_photos_whose_role_was_corrected_stand_apart_from_their_source(make_photos, make_predictions):
+    photos = make_photos(("yard/1", "damaged"), ("yard/2", "damaged"), ("yard/3", "background"))
+    scores = photo_scores(photos, make_predictions(("yard/1", 0.9), ("yard/3", 0.8)))
+    found = {name: (own.role, own.photos, own.found) for name, own in by_source(scores, 0.5).items()}
+    assert found == {"yard": ("damaged", 2, 1), "yard (background)": ("background", 1, 1)}

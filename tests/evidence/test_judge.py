@@ -77,6 +77,21 @@ def test_the_figures_are_those_of_the_counts():
             assert figure.low < figure.high, name
 
 
+def test_where_errors_are_plenty_the_bootstrap_gives_much_the_same_as_the_limits_recovered():
+    truth, role, groups = photos(400, 200, 300, shots=2)
+    noisy = system("noisy", role, {"damaged": 0.8, "normal": 0.85, "background": 0.2}, groups=groups)
+    other = system("other", role, {"damaged": 0.8, "normal": 0.85, "background": 0.2}, groups=groups, seed=1)
+    evidence = judge(truth, role, groups, [noisy, other], draws=1000)
+    figures = evidence.rows[0].figures
+    balanced = figures["balanced_accuracy"]
+    assert {figures[name].method for name in ("balanced_accuracy", "f1", "mcc")} == {"bootstrap over groups"}
+    sides = [figures[name].high - figures[name].low for name in ("recall", "false_alarms")]
+    assert balanced.high - balanced.low == pytest.approx(math.hypot(*sides) / 2, rel=0.15)
+    difference = evidence.pairs[0].differences["balanced_accuracy"]
+    assert difference.method == "bootstrap over groups"
+    assert difference.verdict == "no difference shown"
+
+
 def test_a_clear_difference_is_better_and_said_in_words():
     truth, role, groups = photos(600, 300, 300, shots=3)
     systems = [

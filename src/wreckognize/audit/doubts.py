@@ -199,15 +199,15 @@ def _doubts_of(
         )
     if not photo["labelled"]:
         return
-    labels, rows = drawn if drawn is not None else (bx.as_boxes([]), None)
-    if rows is not None:
-        origins = rows["origin"].to_list()
+    labels, origins = bx.as_boxes([]), []
+    if drawn is not None:
+        labels, origins = drawn[0], drawn[1]["origin"].to_list()
         agreement = agree(labels, student.boxes, student.confidence)
         yield from _outside(labels, photo)
         yield from _unmet(labels, origins, student, agreement)
         yield from _doubles(labels, student, agreement)
     for witness in witnesses:
-        yield from _unlabelled(photo, labels, witness)
+        yield from _unlabelled(photo, labels, origins, witness)
 
 
 def _outside(labels: Boxes, photo: Mapping[str, Any]) -> Iterator[_Doubt]:
@@ -236,23 +236,29 @@ def _unmet(labels: Boxes, origins: Sequence[str], student: _Seen, agreement: Agr
     """Labels that no prediction meets, or meets elsewhere."""
     for number, (origin, nearest) in enumerate(zip(origins, agreement.nearest_prediction, strict=True)):
         overlap = float(agreement.overlap[number, nearest]) if nearest >= 0 else 0.0
-        kind = "misplaced"
-        if overlap < NOWHERE_IOU:
+        if nearest >= 0 and (times := _times_as_large(labels[number], origin, student.boxes[nearest])):
+            kind, reason = "part", _part(student, times)
+        elif overlap < NOWHERE_IOU:
             kind, reason = "unconfirmed", f"labelled as a vehicle; {student.who} sees none there"
         else:
-            reason = f"{student.who} sees a vehicle of another place or size: IoU {overlap:.2f}"
-        if origin == "damage" and nearest >= 0:
-            whole = student.boxes[nearest]
-            inside = float(share_inside(labels[[number]], whole[None])[0, 0])
-            times = float(bx.area(whole[None])[0] / max(bx.area(labels[[number]])[0], 1))
-            if inside >= PART_INSIDE and times >= PART_LARGER:
-                kind, reason = (
-                    "part",
-                    f"a damage box; {student.who}'s box round the vehicle is {times:.1f} times as large",
-                )
+            kind, reason = "misplaced", f"{student.who} sees a vehicle of another place or size: IoU {overlap:.2f}"
         yield _Doubt(
             witness="label", kind=kind, score=1 - overlap, reason=reason, label=number, box=labels[number]
         )
+
+
+def _times_as_large(label: NDArray[np.float32], origin: str, whole: NDArray[np.float32]) -> float | None:
+    """How much larger a prediction is than a damage box that is a part of it; None where it is no such part."""
+    part = bx.as_boxes(label[None])
+    own = float(bx.area(part)[0])
+    if origin != "damage" or own <= 0 or share_inside(part, bx.as_boxes(whole[None]))[0, 0] < PART_INSIDE:
+        return None
+    times = float(bx.area(bx.as_boxes(whole[None]))[0]) / own
+    return times if times >= PART_LARGER else None
+
+
+def _part(witness: _Seen, times: float) -> str:
+    return f"a damage box; the vehicle that {witness.who} sees is {times:.1f} times as large"
 
 
 def _doubles(labels: Boxes, student: _Seen, agreement: Agreement) -> Iterator[_Doubt]:
@@ -270,38 +276,31 @@ def _doubles(labels: Boxes, student: _Seen, agreement: Agreement) -> Iterator[_D
         )
 
 
-def _unlabelled(photo: Mapping[str, Any], labels: Boxes, witness: _Seen) -> Iterator[_Doubt]:
+def _unlabelled(
+    photo: Mapping[str, Any], labels: Boxes, origins: Sequence[str], witness: _Seen
+) -> Iterator[_Doubt]:
     """Predictions that no label meets, or meets elsewhere."""
     agreement = agree(labels, witness.boxes, witness.confidence)
     for number, (confidence, nearest) in enumerate(zip(witness.confidence, agreement.nearest_label, strict=True)):
         overlap = float(agreement.overlap[nearest, number]) if nearest >= 0 else 0.0
-        score = float(confidence) * (1 - overlap)
         sees = f"{witness.who} sees a vehicle with confidence {confidence:.2f}"
-        if overlap >= NOWHERE_IOU:
-            yield _Doubt(
-                witness="prediction",
-                kind="misplaced",
-                score=score,
-                reason=f"{sees} of another place or size: IoU {overlap:.2f}",
-                label=int(nearest),
-                box=labels[nearest],
-            )
+        box, label = witness.boxes[number], None
+        if nearest >= 0 and (times := _times_as_large(labels[nearest], origins[nearest], box)):
+            kind, reason, label = "part", _part(witness, times), int(nearest)
+        elif overlap >= NOWHERE_IOU:
+            kind, reason, label = "misplaced", f"{sees} of another place or size: IoU {overlap:.2f}", int(nearest)
         elif photo["has_vehicle"]:
-            yield _Doubt(
-                witness="prediction",
-                kind="overlooked",
-                score=score,
-                reason=f"{sees} where there is no label",
-                box=witness.boxes[number],
-            )
+            kind, reason = "overlooked", f"{sees} where there is no label"
         else:
-            yield _Doubt(
-                witness="prediction",
-                kind="vehicle_in_background",
-                score=score,
-                reason=f"given as {photo['role']}, without a vehicle; {sees}",
-                box=witness.boxes[number],
-            )
+            kind, reason = "vehicle_in_background", f"given as {photo['role']}, without a vehicle; {sees}"
+        yield _Doubt(
+            witness="prediction",
+            kind=kind,
+            score=float(confidence) * (1 - overlap),
+            reason=reason,
+            label=label,
+            box=box if label is None else labels[label],
+        )
 
 
 def _together(doubts: Sequence[_Doubt]) -> float:

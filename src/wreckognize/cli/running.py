@@ -42,9 +42,11 @@ def _run(study: Study, step: str, out: Path | None, only: Sequence[str], unlock:
     if result.comparison is None:
         typer.echo(f"done up to {step}: {result.folder}")
         return
-    from wreckognize.cli.tables import print_comparison
+    from wreckognize.cli.tables import print_comparison, print_verdicts
 
     print_comparison(result.comparison)
+    if result.findings is not None:
+        print_verdicts(result.findings)
     typer.echo(f"\nreport: {result.page.absolute()}")
 
 

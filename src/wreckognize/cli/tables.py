@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.table import Table
 
 from wreckognize.evaluation.comparison import Comparison, SystemFigures
+from wreckognize.evidence.findings import Findings
+from wreckognize.reporting.verdicts_text import verdict_lines
 
 
 def print_comparison(comparison: Comparison) -> None:
@@ -26,6 +28,14 @@ def print_comparison(comparison: Comparison) -> None:
     console = Console(width=None if sys.stdout.isatty() else 100)
     console.print(table)
     console.print("found: damaged cars found when at most that share of the backgrounds is called a vehicle")
+
+
+def print_verdicts(findings: Findings) -> None:
+    """What the comparison of the systems shows, in words."""
+    console = Console(width=None if sys.stdout.isatty() else 100)
+    console.print()
+    for line in verdict_lines(findings):
+        console.print(line, markup=False, highlight=False)
 
 
 def _cells(system: SystemFigures) -> list[str]:

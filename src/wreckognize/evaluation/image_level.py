@@ -229,9 +229,24 @@ def by_damage_type(scores: pl.DataFrame, threshold: float) -> dict[str, Found]:
 
 
 def by_source(scores: pl.DataFrame, threshold: float) -> dict[str, FoundInSource]:
-    """`FoundInSource` for each source, sorted by name."""
-    roles = dict(scores.select("source", "role").iter_rows())
-    counted = _count(scores, "source", threshold)
+    """`FoundInSource` for each source, sorted by name.
+
+    Photos whose role a reviewer corrected stand apart from the others of their source, as ``NAME (ROLE)``: found
+    vehicles and false alarms must not be added up.
+    """
+    most = (
+        scores.group_by("source", "role")
+        .agg(pl.len().alias("photos"))
+        .sort("source", "photos", "role", descending=[False, True, False])
+        .group_by("source", maintain_order=True)
+        .agg(pl.col("role").first().alias("usual"))
+    )
+    apart = pl.format("{} ({})", "source", "role")
+    named = scores.join(most, on="source", how="left", maintain_order="left").with_columns(
+        name=pl.when(pl.col("role") == pl.col("usual")).then("source").otherwise(apart)
+    )
+    roles = dict(named.select("name", "role").iter_rows())
+    counted = _count(named, "name", threshold)
     return {
         name: FoundInSource(roles[name], counted[name].photos, counted[name].found) for name in sorted(counted)
     }

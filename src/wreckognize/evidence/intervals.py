@@ -142,9 +142,9 @@ def square_and_add(value: float, *limits: tuple[float, Limits], within: Limits) 
     Each side of the sum is the root of the summed squares of the parts' sides (Zou and Donner 2008, *Statistics in
     Medicine* 27, equation 7).
 
-    >>> low, high = square_and_add(0.5, (0.3, (0.0, 0.7)), (0.2, (-0.2, 0.5)), within=(-1, 1))
+    >>> low, high = square_and_add(0.4, (0.3, (0.0, 0.6)), (0.1, (-0.3, 0.5)), within=(-1, 1))
     >>> round(low, 3), round(high, 3)
-    (0.0, 1.0)
+    (-0.1, 0.9)
 
     Args:
         value: the sum.

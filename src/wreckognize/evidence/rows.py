@@ -98,19 +98,19 @@ def trivial_row(test: LockedSet, name: str, *, says_vehicle: bool) -> Row:
     counts = from_rates(vehicles, others)(float(says_vehicle), float(says_vehicle))
     values = {figure: float(make(counts)) for figure, make in DECISION_FIGURES.items()}
     roles = {"damaged_found": "damaged", "normal_found": "normal", "false_alarms": "background"}
-    present = {figure: bool(test.of_role(role).any()) for figure, role in roles.items()}
-    values |= {figure: float(says_vehicle) if there else math.nan for figure, there in present.items()}
-    photos, groups = test.truth.size, test.count
+    values |= dict.fromkeys(roles, float(says_vehicle))
 
     def estimate(figure: str, value: float) -> Estimate:
-        if not present.get(figure, True):
+        where = test.of_role(roles[figure]) if figure in roles else np.ones_like(test.truth)
+        photos, groups = int(where.sum()), test.groups_in(where)
+        if not photos:
             return _unsaid(f"the test set has no {roles[figure]} photo", photos, groups)
         if math.isnan(value):
             return _unsaid("0/0: it says the same of every photo", photos, groups)
         return Estimate(value=value, low=value, high=value, method=DEFINED, photos=photos, groups=groups)
 
     figures = {figure: _missing_for(test, figure) or estimate(figure, value) for figure, value in values.items()}
-    unranked = _unsaid("this system ranks no photos and draws no boxes", photos, groups)
+    unranked = _unsaid("it ranks no photos and draws no boxes", test.truth.size, test.count)
     figures |= {name: unranked for name in (ROC_AREA, *map(found_at, FALSE_ALARM_RATES), MAP)}
     return Row(name=name, trivial=True, trained=False, seeds=1, note=None, figures=figures)
 
@@ -212,10 +212,15 @@ def _decision(test: LockedSet, measured: Measured, name: str, right: NDArray[np.
         low, high = percentile_interval(kept, test.level)
         return Estimate(value=value, low=low, high=high, method=BOOTSTRAP, photos=photos, groups=groups)
     limits = _recovered(test, measured.sample.share_called(), name, value)
-    if limits is None:
-        why = "the limits of recall and false alarms allow 0/0"
-        return Estimate(value=value, low=None, high=None, method=None, photos=photos, groups=groups, why=why)
-    return Estimate(value=value, low=limits[0], high=limits[1], method=RECOVERED, photos=photos, groups=groups)
+    return Estimate(
+        value=value,
+        low=limits[0] if limits else None,
+        high=limits[1] if limits else None,
+        method=RECOVERED if limits else None,
+        photos=photos,
+        groups=groups,
+        why=None if limits else "the limits of recall and false alarms allow 0/0",
+    )
 
 
 def _recovered(test: LockedSet, called: NDArray[np.float64], name: str, value: float) -> Limits | None:

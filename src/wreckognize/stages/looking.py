@@ -20,6 +20,7 @@ from wreckognize.inference.stream import StreamSettings
 from wreckognize.settings import SystemAsTeacher, SystemSettings, TeacherSettings
 from wreckognize.stages.run import REVISIONS, Run, versions
 from wreckognize.study.weights import is_random
+from wreckognize.workspace import fingerprint_of
 
 LATENCY_PHOTOS = 60
 
@@ -70,7 +71,7 @@ def teacher_pass(run: Run) -> None:
         run,
         stage="teacher",
         photos=run.catalog.photos,
-        depends={"photos": _digest(run, "collect", "catalog/photos.parquet")},
+        depends=_seen(run),
         looker=Looker.of_teacher(run, teacher),
         folder=run.path("teacher"),
         files={"predictions": "predictions.parquet", "embeddings": "embeddings.parquet"},
@@ -98,16 +99,19 @@ def teacher_predictions(run: Run, system: SystemSettings) -> tuple[str, Path, st
         run,
         stage=stage,
         photos=run.photos_of("train", "val"),
-        depends={
-            "photos": _digest(run, "collect", "catalog/photos.parquet"),
-            "split": _digest(run, "split", "split.parquet"),
-        },
+        depends={**_seen(run), "split": _digest(run, "split", "split.parquet")},
         looker=looker,
         folder=folder,
         files={"predictions": "predictions.parquet"},
         description=f"teacher of {system.name}",
     )
     return stage, folder / "predictions.parquet", _digest(run, stage, f"teacher/{name}/predictions.parquet")
+
+
+def _seen(run: Run) -> dict[str, str]:
+    """What a pass over photos depends on: their bytes, not their roles or boxes, which a review changes."""
+    rows = run.catalog.photos.select("photo", "path", "sha256", "width", "height").rows()
+    return {"photos": fingerprint_of({"rows": rows})}
 
 
 def _digest(run: Run, stage: str, output: str) -> str:
@@ -178,10 +182,7 @@ def predict(run: Run, system: SystemSettings, split: Literal["val", "test"], num
         run,
         stage=stage,
         photos=run.photos_of(split),
-        depends={
-            "photos": _digest(run, "collect", "catalog/photos.parquet"),
-            "split": _digest(run, "split", "split.parquet"),
-        },
+        depends={**_seen(run), "split": _digest(run, "split", "split.parquet")},
         looker=looker,
         folder=folder,
         files={"predictions": f"{split}.parquet"},

@@ -168,7 +168,7 @@ def report(run: Run, names: list[str], findings: Findings) -> Comparison:
     def action() -> None:
         atomic_write(outputs[0], writers.comparison_json(comparison))
         atomic_write(outputs[1], writers.comparison_csv(comparison))
-        atomic_write(outputs[2], writers.comparison_markdown(comparison) + verdicts_markdown(findings))
+        atomic_write(outputs[2], f"{writers.comparison_markdown(comparison)}\n{verdicts_markdown(findings)}")
         atomic_write(outputs[3], _decisions(run, comparison))
         _write_page(run, comparison, findings)
 

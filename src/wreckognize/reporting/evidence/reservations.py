@@ -36,7 +36,11 @@ def _changes(findings: Findings) -> Iterator[str]:
 
 
 def _shortcuts(findings: Findings) -> Iterator[str]:
-    warned = [system.name for system in findings.systems if system.shortcuts and system.shortcuts.warnings]
+    warned = [
+        system.name
+        for system in findings.systems
+        if system.shortcuts and system.shortcuts.trained and system.shortcuts.warnings
+    ]
     if warned:
         yield (
             f"Figures of {listed(warned)} moved by more than 2 points when only the shape or the compression of photos "
