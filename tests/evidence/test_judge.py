@@ -170,7 +170,7 @@ def test_the_spread_between_trainings_widens_the_interval_and_can_undo_a_verdict
     assert estimate.method.endswith("spread of 3 trainings")
     with_spread, without = evidence.pairs[0], evidence.pairs[1]
     assert with_spread.holds_for.startswith("The verdicts hold for the recipe: lucky was trained 3 times")
-    assert with_spread.differences["damaged_found"].test == "Welch's t over trainings"
+    assert with_spread.differences["damaged_found"].test == "photos and trainings, Cochran and Cox"
     assert with_spread.differences["damaged_found"].verdict == "no difference shown"
     assert without.differences["damaged_found"].verdict == "better"
     assert "once was trained once" in without.holds_for

@@ -8,13 +8,19 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from wreckognize.evidence.intervals import Limits, paired_difference, ratio_error, square_and_add, t_quantile
 from wreckognize.evidence.paired import holm, mcnemar_exact, photos_for_power, sign_flip
 from wreckognize.evidence.resampling import percentile_interval, sign_share
 from wreckognize.evidence.rows import BOOTSTRAP, ENOUGH_ERRORS, settled, too_few
 from wreckognize.evidence.sample import MAP, LockedSet, Measured, SystemSample
+from wreckognize.evidence.trainings import (
+    TRAININGS,
+    Spread,
+    p_with_trainings,
+    pooled_spread,
+    variance_of_mean,
+)
 from wreckognize.evidence.verdicts import COMPARED, Difference, Pair, Verdict
 
 WILSON = "clustered Wilson of gains and losses"
@@ -44,7 +50,10 @@ class _Seen:
 def compare(test: LockedSet, systems: Sequence[Measured]) -> tuple[Pair, ...]:
     """Every two systems in every figure of `COMPARED`, Holm-corrected within each figure."""
     couples = [(one, other) for place, one in enumerate(systems) for other in systems[place + 1 :]]
-    found = {name: [_difference(test, name, *couple) for couple in couples] for name in COMPARED}
+    found = {}
+    for name in COMPARED:
+        spread = pooled_spread([_by_seed(test, name, each) for each in systems])
+        found[name] = [_difference(test, name, *couple, spread) for couple in couples]
     for name, differences in found.items():
         corrected = holm([difference.p_value for difference in differences])
         found[name] = [
@@ -79,7 +88,7 @@ def holds_for(first: SystemSample, second: SystemSample) -> str:
     return f"The verdicts hold for the recipe: {times}, and the spread between trainings is included."
 
 
-def _difference(test: LockedSet, name: str, one: Measured, other: Measured) -> Difference:
+def _difference(test: LockedSet, name: str, one: Measured, other: Measured, spread: Spread | None) -> Difference:
     if name in _ROLE_OF:
         seen = _of_role(test, one.sample, other.sample, _ROLE_OF[name])
     elif name == "balanced_accuracy":
@@ -88,14 +97,19 @@ def _difference(test: LockedSet, name: str, one: Measured, other: Measured) -> D
         seen = _of_ranking(test, name, one, other)
     by_seed = [_by_seed(test, name, each) for each in (one, other)]
     limits, method, p_value, tested = seen.limits, seen.method, seen.p_value, seen.test
-    if seen.value is not None and limits is not None and any(values.size > 1 for values in by_seed):
-        reach = [_reach(values, test.level) for values in by_seed]
-        parts = ((0.0, (-each, each)) for each in reach)
-        limits = square_and_add(seen.value, (seen.value, limits), *parts, within=_POSSIBLE)
+    if (
+        spread is not None
+        and seen.value is not None
+        and limits is not None
+        and any(values.size > 1 for values in by_seed)
+    ):
+        variance = sum(variance_of_mean(values, spread) for values in by_seed)
+        reach = t_quantile(test.level, spread.freedom) * math.sqrt(variance)
+        limits = square_and_add(seen.value, (seen.value, limits), (0.0, (-reach, reach)), within=_POSSIBLE)
         method = f"{method}; spread of trainings"
-        over_seeds = welch(seen.value, by_seed)
-        if p_value is not None and over_seeds is not None and over_seeds > p_value:
-            p_value, tested = over_seeds, "Welch's t over trainings"
+        over_both = p_with_trainings(seen.value, seen.error, seen.groups, variance, spread.freedom)
+        if p_value is not None and over_both > p_value:
+            p_value, tested = over_both, TRAININGS
     needed = None if seen.value is None else photos_for_power(seen.photos, seen.value, seen.error, test.level)
     return Difference(
         figure=name,
@@ -113,27 +127,6 @@ def _difference(test: LockedSet, name: str, one: Measured, other: Measured) -> D
         photos_needed=needed,
         groups_needed=None if needed is None else math.ceil(needed * seen.groups / seen.photos),
     )
-
-
-def welch(value: float, by_seed: Sequence[NDArray[np.float64]]) -> float | None:
-    """The two-sided p-value of a difference between two systems' mean figures over their trainings.
-
-    Welch's t test (1947, *Biometrika* 34); a system with one training (one that is not trained at all) has no spread.
-
-    Args:
-        value: the difference.
-        by_seed: for each of the two systems ``(k,)``, the figure of each training.
-
-    Returns:
-        None where no training differs from another.
-    """
-    several = [values for values in by_seed if values.size > 1]
-    parts = [float(values.var(ddof=1)) / values.size for values in several]
-    total = sum(parts)
-    if not total > 0:
-        return None
-    freedom = total**2 / sum(part**2 / (values.size - 1) for part, values in zip(parts, several, strict=True))
-    return float(2 * stats.t.sf(abs(value) / math.sqrt(total), freedom))
 
 
 def _of_role(test: LockedSet, one: SystemSample, other: SystemSample, role: str) -> _Seen:
@@ -266,12 +259,6 @@ def _by_seed(test: LockedSet, name: str, measured: Measured) -> NDArray[np.float
         where = test.of_role(_ROLE_OF[name])
         return measured.sample.called[:, where].mean(axis=1) if where.any() else np.zeros(0)
     return measured.seeds.get(name, np.zeros(0))
-
-
-def _reach(values: NDArray[np.float64], level: float) -> float:
-    if values.size < 2:
-        return 0.0
-    return t_quantile(level, values.size - 1) * float(values.std(ddof=1)) / math.sqrt(values.size)
 
 
 def _halved(limits: Limits | None) -> Limits:

@@ -35,8 +35,8 @@ ENOUGH_GROUPS = 10
 """Fewer effective groups of a kind than this are not resampled."""
 
 ENOUGH_ERRORS = 20
-"""The bootstrap of a decision figure needs so many groups with an error on either side. Below, percentiles cover 78 to
-92 % where the limits recovered from Wilson's cover 91 to 97 (``benchmarks/evidence.py``)."""
+"""The bootstrap of a decision figure needs so many groups with an error on either side. Below, percentiles cover too
+rarely, and the limits recovered from Wilson's are taken (``benchmarks/evidence.py decisions``)."""
 
 UNDEFINED_DRAWS = 0.05
 """An interval cannot be said where a larger share of the draws has none of what the figure needs."""
