@@ -151,6 +151,15 @@ def test_the_teacher_is_a_second_witness():
     assert all("the teacher sees a vehicle" in reason for reason in found.table["reason"])
 
 
+def test_in_a_background_one_detector_can_gainsay_the_other():
+    photos, student = photos_of(a="background"), seen(("a", CAR, 0.9))
+    alone = only(find_doubts(photos, labels_of(), student, seen()))
+    assert alone["score"] == pytest.approx(0.45)
+    assert alone["reason"].endswith("the student sees a vehicle with confidence 0.90, the teacher sees none")
+    both = find_doubts(photos, labels_of(), student, seen(("a", CAR, 0.8)))
+    assert both.table["score"].to_list() == pytest.approx([0.9 * 0.9, 0.8 * 0.95])
+
+
 def test_only_the_role_of_a_photo_without_labels_is_doubted():
     photos = photos_of(a="normal").with_columns(labelled=pl.lit(False))
     found = find_doubts(photos, labels_of(), seen(("a", CAR, 0.97)))

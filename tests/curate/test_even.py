@@ -70,6 +70,6 @@ def test_a_group_that_holds_half_of_many_photos_does_not_take_long():
     rng = np.random.default_rng(0)
     counts = rng.multinomial(4, [0.3, 0.3, 0.2, 0.2], size=3000)
     counts[0] = counts.sum(axis=0)
-    began = time.perf_counter()
+    began = time.process_time()
     even_out(counts, rng.choice(3, 3000, p=SHARES), counts.sum(axis=0)[:, None] * SHARES)
-    assert time.perf_counter() - began < 10
+    assert time.process_time() - began < 10

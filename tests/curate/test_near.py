@@ -160,9 +160,9 @@ class TestSearch:
     def test_thousands_alike_are_a_chain_in_little_memory(self):
         photos = table(["0123456789abcdef"] * 6000)
         tracemalloc.start()
-        began = time.perf_counter()
+        began = time.process_time()
         found = near_hashes(photos, 8)
-        seconds, peak = time.perf_counter() - began, tracemalloc.get_traced_memory()[1]
+        seconds, peak = time.process_time() - began, tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert found.pairs == 6000 * 5999 // 2
         assert len(found.links) == 5999
@@ -172,9 +172,9 @@ class TestSearch:
     def test_twenty_thousand_different_photos_take_seconds(self):
         rng = np.random.default_rng(0)
         photos = table([rng.bytes(8).hex() for _ in range(20_000)])
-        began = time.perf_counter()
+        began = time.process_time()
         assert near_hashes(photos, 8).pairs == 0
-        assert time.perf_counter() - began < 20
+        assert time.process_time() - began < 20
 
     def test_photos_that_show_nothing_are_near_to_none(self):
         photos = table([None, None, "0123456789abcdef"])

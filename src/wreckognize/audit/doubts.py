@@ -8,7 +8,7 @@ counts as overlooked; a student of a few epochs seldom gets there. Here
 * a label is doubted by 1 - IoU with the prediction that overlaps it most, however unsure that prediction is: that a
   student sees anything in just this place confirms the label (badly located, or false);
 * a prediction doubts the labels by its confidence times 1 - IoU with the label that overlaps it most (overlooked, or
-  badly located);
+  badly located); in a background this is weighed by the mean of 1 and what the other detector sees there;
 * a photo with a vehicle is doubted by 1 - the confidence of its best prediction.
 
 A photo's score is 1 - the product of (1 - the worst of each): several witnesses against a photo weigh more than one.
@@ -149,13 +149,24 @@ def find_doubts(
         found = list(_doubts_of(photo, drawn.get(name), witnesses))
         scores.append((name, _together(found)))
         rows += [_row(name, doubt) for doubt in _listed(found)]
-    ranked = pl.DataFrame(scores, schema={"photo": pl.String, "score": pl.Float64}, orient="row").sort(
-        "score", "photo", descending=[True, False]
+    return _sorted(
+        pl.DataFrame(rows, schema=DOUBT_SCHEMA, orient="row"),
+        pl.DataFrame(scores, schema={"photo": pl.String, "score": pl.Float64}, orient="row"),
     )
-    table = pl.DataFrame(rows, schema=DOUBT_SCHEMA, orient="row")
+
+
+def merged(parts: Sequence[Doubts]) -> Doubts:
+    """Doubts of different photos in one table and one order."""
+    table = pl.concat([part.table for part in parts])
+    scores = pl.concat([part.photos.select("photo", "score") for part in parts])
+    return _sorted(table, scores)
+
+
+def _sorted(table: pl.DataFrame, scores: pl.DataFrame) -> Doubts:
+    ranked = scores.sort("score", "photo", descending=[True, False]).with_row_index("rank", offset=1)
     return Doubts(
         table.sort("photo", "score", "kind", "box", descending=[False, True, False, False]),
-        ranked.with_row_index("rank", offset=1).select(RANK_SCHEMA.names()),
+        ranked.select(RANK_SCHEMA.names()),
     )
 
 
@@ -190,12 +201,11 @@ def _doubts_of(
     """Every doubt of one photo, however small; the first witness is the student."""
     student = witnesses[0]
     if photo["has_vehicle"]:
-        saw = f"sees one with confidence {student.best:.2f} at most" if student.best else "sees none"
         yield _Doubt(
             witness="role",
             kind="no_vehicle",
             score=1 - student.best,
-            reason=f"given as {photo['role']}, with a vehicle; {student.who} {saw}",
+            reason=f"given as {photo['role']}, with a vehicle; {_at_most(student)}",
         )
     if not photo["labelled"]:
         return
@@ -207,7 +217,8 @@ def _doubts_of(
         yield from _unmet(labels, origins, student, agreement)
         yield from _doubles(labels, student, agreement)
     for witness in witnesses:
-        yield from _unlabelled(photo, labels, origins, witness)
+        others = [other for other in witnesses if other is not witness]
+        yield from _unlabelled(photo, labels, origins, witness, others)
 
 
 def _outside(labels: Boxes, photo: Mapping[str, Any]) -> Iterator[_Doubt]:
@@ -257,6 +268,11 @@ def _times_as_large(label: NDArray[np.float32], origin: str, whole: NDArray[np.f
     return times if times >= PART_LARGER else None
 
 
+def _at_most(witness: _Seen) -> str:
+    sees = f"sees one with confidence {witness.best:.2f} at most" if witness.best else "sees none"
+    return f"{witness.who} {sees}"
+
+
 def _part(witness: _Seen, times: float) -> str:
     return f"a damage box; the vehicle that {witness.who} sees is {times:.1f} times as large"
 
@@ -277,14 +293,18 @@ def _doubles(labels: Boxes, student: _Seen, agreement: Agreement) -> Iterator[_D
 
 
 def _unlabelled(
-    photo: Mapping[str, Any], labels: Boxes, origins: Sequence[str], witness: _Seen
+    photo: Mapping[str, Any], labels: Boxes, origins: Sequence[str], witness: _Seen, others: Sequence[_Seen]
 ) -> Iterator[_Doubt]:
-    """Predictions that no label meets, or meets elsewhere."""
+    """Predictions that no label meets, or meets elsewhere.
+
+    What one detector sees in a background counts half where the other sees none at all: the labels of backgrounds are
+    not the teacher's, so here it can gainsay the student.
+    """
     agreement = agree(labels, witness.boxes, witness.confidence)
     for number, (confidence, nearest) in enumerate(zip(witness.confidence, agreement.nearest_label, strict=True)):
         overlap = float(agreement.overlap[nearest, number]) if nearest >= 0 else 0.0
         sees = f"{witness.who} sees a vehicle with confidence {confidence:.2f}"
-        box, label = witness.boxes[number], None
+        box, label, weight = witness.boxes[number], None, 1.0
         if nearest >= 0 and (times := _times_as_large(labels[nearest], origins[nearest], box)):
             kind, reason, label = "part", _part(witness, times), int(nearest)
         elif overlap >= NOWHERE_IOU:
@@ -292,11 +312,13 @@ def _unlabelled(
         elif photo["has_vehicle"]:
             kind, reason = "overlooked", f"{sees} where there is no label"
         else:
-            kind, reason = "vehicle_in_background", f"given as {photo['role']}, without a vehicle; {sees}"
+            kind = "vehicle_in_background"
+            reason = ", ".join([f"given as {photo['role']}, without a vehicle; {sees}", *map(_at_most, others)])
+            weight = float(np.mean([1.0, *(other.best for other in others)]))
         yield _Doubt(
             witness="prediction",
             kind=kind,
-            score=float(confidence) * (1 - overlap),
+            score=float(confidence * weight) * (1 - overlap),
             reason=reason,
             label=label,
             box=box if label is None else labels[label],
