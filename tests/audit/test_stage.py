@@ -9,6 +9,7 @@ import pytest
 from studies import tree, write_study
 
 from wreckognize import pipeline
+from wreckognize.cli.auditing import audit_study, chosen_system
 from wreckognize.errors import UsageError
 from wreckognize.progress import Silent
 from wreckognize.stages import learning, looking, students
@@ -82,6 +83,24 @@ def test_nothing_is_done_twice_and_nothing_is_left_lying_about(audited):
     assert tree(run) == first | {".lock": tree(run)[".lock"]}
     assert not [name for name in first if name.startswith("audit/ver6/fold") and not name.endswith(".parquet")]
     assert tree(study.file.parent) == before
+
+
+def test_the_command_says_what_comes_first_and_where_the_page_is(audited, capsys):
+    study, _, run, result = audited
+    audit_study(study.file, system="ver6", folds=2, epochs=None, out=run, overrides=())
+    printed = capsys.readouterr().out
+    assert f"{result.photos} photos audited, labels of ver6" in printed
+    assert all(f"{count}  {words}" in printed for words, count in result.kinds)
+    assert all(f"{photo}: {reason}" in printed for photo, _, reason in result.worst)
+    assert f"page: {result.page}" in printed
+
+
+def test_the_command_takes_the_last_trained_system_and_refuses_others(audited):
+    study = audited[0]
+    assert chosen_system(study, None).name == chosen_system(study, "ver6").name == "ver6"
+    for name in ("baseline", "ver9"):
+        with pytest.raises(UsageError, match="choose among ver6"):
+            chosen_system(study, name)
 
 
 @pytest.fixture

@@ -14,11 +14,12 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import typer
 from numpy.typing import NDArray
+
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "audit")]
+
 from real import load
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "audit"))
-
 from spoil import spoil
 
 from wreckognize.audit.agreement import CORNERS
@@ -121,9 +122,9 @@ def main() -> None:
         # Without the teacher as a witness: it drew the labels, so it would know what was spoilt.
         doubts = find_doubts(photos.with_columns(labelled=pl.lit(True)), bad, seen)
         ours = photos.select("photo").join(doubts.photos, on="photo", maintain_order="left")["score"].to_numpy()
-        print(f"seed {seed}: {photos.height} photos, {spoilt.height} spoilt")
-        print(found_line("audit", photos, ours, spoilt))
-        print(found_line("cleanlab", photos, cleanlab_scores(photos, bad, seen), spoilt))
+        typer.echo(f"seed {seed}: {photos.height} photos, {spoilt.height} spoilt")
+        typer.echo(found_line("audit", photos, ours, spoilt))
+        typer.echo(found_line("cleanlab", photos, cleanlab_scores(photos, bad, seen), spoilt))
 
 
 if __name__ == "__main__":
