@@ -17,7 +17,8 @@ import polars as pl
 import typer
 from numpy.typing import NDArray
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "audit")]
+sys.path.append(str(Path(__file__).parent))
+sys.path.append(str(Path(__file__).parents[1] / "audit"))
 
 from real import load
 from spoil import spoil
