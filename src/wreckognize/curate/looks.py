@@ -20,7 +20,7 @@ class Look(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     Attributes:
         when: UTC, ISO 8601.
         what: names of the systems that were judged.
-        digest: sha256 of the predictions that the figures came from.
+        digest: sha256 over the predictions that the figures came from, and the threshold they were read at.
     """
 
     when: str

@@ -111,6 +111,8 @@ def _difference(test: LockedSet, name: str, one: Measured, other: Measured, spre
         if p_value is not None and over_both > p_value:
             p_value, tested = over_both, TRAININGS
     needed = None if seen.value is None else photos_for_power(seen.photos, seen.value, seen.error, test.level)
+    if needed is not None and needed <= seen.photos:
+        needed = None  # photos are not what is lacking: the spread between trainings or the other pairs are
     return Difference(
         figure=name,
         value=seen.value,

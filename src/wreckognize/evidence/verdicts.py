@@ -107,7 +107,8 @@ class Difference:
         why: what the verdict lacks; None where it lacks nothing.
         photos: compared.
         groups: they belong to.
-        photos_needed: to show this difference, if it is the true one, with a chance of 80 %; None where it is 0.
+        photos_needed: to show this difference, if it is the true one, with a chance of 80 %; None where it is 0, and
+            where these photos would do (then the spread between trainings, or the number of pairs, is in the way).
         groups_needed: the same, with as many photos a group as now.
     """
 

@@ -32,6 +32,7 @@ from wreckognize.stages.learning import train_stage
 from wreckognize.stages.looking import Looker, predictions_stage
 from wreckognize.stages.run import REVISIONS, Run, versions
 from wreckognize.study.weights import is_random
+from wreckognize.workspace import fingerprint_of
 
 LOOKS_FILE = "test.looks.jsonl"
 AGREEMENT_CONFIDENCE = 0.25
@@ -54,7 +55,8 @@ def evaluate(run: Run, system: SystemSettings, number: int = 0) -> None:
         timing = json.loads(latency.read_text(encoding="utf-8"))
         info = timing["info"]
         (sha256,) = predicted.values()
-        _note_look(run, system, sha256)
+        threshold = frozen_threshold(run, system, number).chosen.threshold
+        _note_look(run, system, fingerprint_of({"predictions": sha256, "threshold": threshold}))
         photos = run.photos_of("test").drop("split")
         predictions = pl.read_parquet(folder / "predictions" / "test.parquet")
         figures = evaluate_system(
@@ -62,7 +64,7 @@ def evaluate(run: Run, system: SystemSettings, number: int = 0) -> None:
             photos,
             run.catalog.boxes,
             predictions,
-            threshold=frozen_threshold(run, system, number).chosen.threshold,
+            threshold=threshold,
             provenance=_provenance(run, system, number, info["weights_sha256"]),
             agreement=_teacher_agreement(run, system, number, photos, predictions),
             latency=Latency(**timing["latency"]),
@@ -88,14 +90,17 @@ def evaluate(run: Run, system: SystemSettings, number: int = 0) -> None:
     run.workspace.run_stage(metrics_stage(system, number), inputs, [output], action)
 
 
-def _note_look(run: Run, system: SystemSettings, predictions_sha256: str) -> None:
-    """Write down that the test set was looked at, before any figure of it exists."""
+def _note_look(run: Run, system: SystemSettings, digest: str) -> None:
+    """Write down that the test set was looked at, before any figure of it exists.
+
+    Other predictions are another look, and so is another threshold; the same ones again are not.
+    """
     from wreckognize.curate.looks import Look, add_look
 
     file = run.path(LOOKS_FILE)
     before = file.read_text(encoding="utf-8") if file.exists() else ""
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    atomic_write(file, add_look(before, Look(when=now, what=(system.name,), digest=predictions_sha256)))
+    atomic_write(file, add_look(before, Look(when=now, what=(system.name,), digest=digest)))
 
 
 def _teacher_agreement(
