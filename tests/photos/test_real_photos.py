@@ -11,7 +11,7 @@ pytestmark = [pytest.mark.photos, pytest.mark.slow]
 
 FEW = [f"sources.{name}.limit={count}" for name, count in
        {"damaged": 60, "whole-vehicle": 12, "normal": 40, "coco-cars": 10, "coco-background": 70}.items()]  # fmt: skip
-SMALL = ["teacher.imgsz=320", "systems.ver6.train.epochs=1"]
+SMALL = ["teacher.imgsz=320", "systems.ver6.train.epochs=1", "systems.ver6.train.seeds=1"]
 
 
 @pytest.fixture(scope="module")

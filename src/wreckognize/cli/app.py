@@ -152,6 +152,32 @@ def doctor(
 
 
 @app.command()
+def audit(
+    study: StudyFile,
+    system: Annotated[
+        str | None,
+        typer.Option(help="Whose labels. Default: the last system that is trained.", metavar="NAME"),
+    ] = None,
+    folds: Annotated[
+        int, typer.Option(help="Students to train; each looks at the photos it did not learn from.", min=2, max=20)
+    ] = 3,
+    epochs: Annotated[
+        int | None, typer.Option(help="Epochs of each student. Default: the system's own.", min=1)
+    ] = None,
+    out: Out = None,
+    set_: Set = None,
+) -> None:
+    """Rank the photos whose label or truth is probably wrong, each with the reason; a page shows them.
+
+    Trains students on parts of the photos (groups stay whole) and lets each judge the labels it has not seen. That
+    takes about as long as training the system once for each fold, and goes on where it stood after an interruption.
+    """
+    from wreckognize.cli.auditing import audit_study
+
+    audit_study(study, system=system, folds=folds, epochs=epochs, out=out, overrides=set_ or [])
+
+
+@app.command()
 def predict(
     weights: Annotated[
         Path,
