@@ -32,7 +32,7 @@ recipes: $(STAMP) ## each recipe with its own architecture and size, random weig
 coverage: $(STAMP) ## all tests with line coverage; engines and drawing are left out, the rest must reach 95 %
 	$(BIN)/pytest --cov --cov-report=term-missing
 
-photos: $(STAMP) ## the seven recipes on real photos (WRECKOGNIZE_PHOTOS), about an hour on two cores
+photos: $(STAMP) ## the study on real photos (WRECKOGNIZE_PHOTOS), about two hours on two cores
 	$(BIN)/python tests/photos/run.py
 
 lint: $(STAMP) ## ruff, mypy, import contracts
