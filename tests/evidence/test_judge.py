@@ -211,7 +211,7 @@ def test_the_same_seed_gives_the_same_evidence_and_json_keeps_it():
     first, again = (judge(truth, role, groups, systems, draws=150, seed=3) for _ in range(2))
     assert first == again
     assert Evidence.from_dict(json.loads(json.dumps(first.to_dict()))) == first
-    with pytest.raises(UsageError, match="not the results"):
+    with pytest.raises(UsageError, match="not the evidence"):
         Evidence.from_dict(first.to_dict() | {"rows": 3})
 
 

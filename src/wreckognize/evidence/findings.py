@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
 
-import msgspec
-
-from wreckognize.errors import UsageError
 from wreckognize.evidence.claims import ClaimFigures
 from wreckognize.evidence.judge import Evidence
 from wreckognize.evidence.person import ThirdAnswerFigures
 from wreckognize.evidence.prevalence import PredictiveValues
+from wreckognize.evidence.record import Record
 from wreckognize.evidence.shortcuts import ShortcutCheck
 from wreckognize.evidence.slices import SliceTable
 from wreckognize.evidence.thresholds import FrozenThreshold
@@ -108,7 +105,7 @@ class SystemFindings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Findings:
+class Findings(Record):
     """Everything.
 
     Attributes:
@@ -124,6 +121,8 @@ class Findings:
             which a promise about misses presumes.
     """
 
+    CALLED = "the findings of a study"
+
     judged: Evidence
     systems: tuple[SystemFindings, ...]
     truth: tuple[RoleTruth, ...]
@@ -133,24 +132,3 @@ class Findings:
     prevalence: float | None
     hard_backgrounds: int
     pinned_test: int
-
-    def to_dict(self) -> dict[str, Any]:
-        """As plain JSON values, keys in the order of the fields."""
-        values: dict[str, Any] = msgspec.to_builtins(self)
-        return values
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Read what `to_dict` gave; unknown fields are passed over.
-
-        Raises:
-            UsageError: a field is missing or has a wrong type; its path is named.
-        """
-        try:
-            return msgspec.convert(values, cls)
-        except msgspec.ValidationError as error:
-            raise UsageError(
-                f"these are not the findings of a study: {error}",
-                where="evidence",
-                remedy="report again with this version: wreckognize report STUDY.yaml",
-            ) from error

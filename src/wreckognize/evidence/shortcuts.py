@@ -12,17 +12,15 @@ how much. And figures that hold rule out the forms that were tried, not every sh
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
 
-import msgspec
 import polars as pl
 
-from wreckognize.errors import UsageError
 from wreckognize.evaluation.image_level import is_called_vehicle
 from wreckognize.evidence.altering import PLURAL, Alteration, effective
 from wreckognize.evidence.changes import Change, area_change, rate_change
+from wreckognize.evidence.record import Record
 from wreckognize.evidence.shapes import RoleShape, Separation, role_shapes, separations, size_sentences
 from wreckognize.inference.alterations import Kind
 
@@ -58,7 +56,7 @@ class AlterationResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShortcutCheck:
+class ShortcutCheck(Record):
     """The shortcut check of one system.
 
     Attributes:
@@ -76,6 +74,8 @@ class ShortcutCheck:
         trained: whether this study trained the system; one that it did not is the yardstick for those it did.
     """
 
+    CALLED = "a shortcut check"
+
     system: str
     threshold: float
     level: float
@@ -88,27 +88,6 @@ class ShortcutCheck:
     notes: tuple[str, ...]
     conclusion: str
     trained: bool = True
-
-    def to_dict(self) -> dict[str, Any]:
-        """As plain JSON values, keys in the order of the fields."""
-        values: dict[str, Any] = msgspec.to_builtins(self)
-        return values
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Read what `to_dict` gave; unknown fields are passed over.
-
-        Raises:
-            UsageError: a field is missing or has a wrong type; its path is named.
-        """
-        try:
-            return msgspec.convert(values, cls)
-        except msgspec.ValidationError as error:
-            raise UsageError(
-                f"this is not a shortcut check: {error}",
-                where="shortcuts.json",
-                remedy="evaluate again with this version: wreckognize evaluate STUDY.yaml",
-            ) from error
 
 
 def check_shortcuts(

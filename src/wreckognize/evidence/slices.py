@@ -16,9 +16,9 @@ most ``1 - level``. The intervals are not widened; each is right for its slice i
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Self
+from typing import Literal
 
 import msgspec
 import numpy as np
@@ -27,10 +27,10 @@ from numpy.typing import NDArray
 from scipy.stats import fisher_exact, norm
 
 from wreckognize.catalog import ROLES, require_schema
-from wreckognize.errors import UsageError
 from wreckognize.evaluation.image_level import SCORE_SCHEMA, is_called_vehicle
 from wreckognize.evidence.intervals import proportion
 from wreckognize.evidence.paired import holm
+from wreckognize.evidence.record import Record
 from wreckognize.evidence.slicing import SLICE_SCHEMA
 
 FEWEST = 10
@@ -86,7 +86,7 @@ class SliceRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SliceTable:
+class SliceTable(Record):
     """A system's slices.
 
     Attributes:
@@ -98,6 +98,8 @@ class SliceTable:
         too_few: slices with fewer than ``FEWEST`` photos.
         repeated: slices left out because they hold just the photos of another, in words.
     """
+
+    CALLED = "a table of slices"
 
     system: str
     threshold: float
@@ -116,27 +118,6 @@ class SliceTable:
             "by chance alone: only what is called worse or better differs by more than that (Holm). Ranked by how sure "
             f"it is that a slice is bad, not by the share itself.{few}"
         )
-
-    def to_dict(self) -> dict[str, Any]:
-        """As plain JSON values, keys in the order of the fields."""
-        values: dict[str, Any] = msgspec.to_builtins(self)
-        return values
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Read what `to_dict` gave; unknown fields are passed over.
-
-        Raises:
-            UsageError: a field is missing or has a wrong type; its path is named.
-        """
-        try:
-            return msgspec.convert(values, cls)
-        except msgspec.ValidationError as error:
-            raise UsageError(
-                f"this is not a table of slices: {error}",
-                where="slices",
-                remedy="evaluate again with this version: wreckognize evaluate STUDY.yaml",
-            ) from error
 
 
 def slice_table(

@@ -13,16 +13,13 @@ rule cannot be kept, the customary threshold stands in, and the result says so.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple
 
-import msgspec
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from wreckognize.errors import UsageError
 from wreckognize.evaluation.image_level import ImageFigures, figures_at
 from wreckognize.evidence.conformal import (
     LOWEST,
@@ -33,6 +30,7 @@ from wreckognize.evidence.conformal import (
     promise_misses,
 )
 from wreckognize.evidence.person import ThirdAnswer
+from wreckognize.evidence.record import Record
 from wreckognize.settings import ThresholdRule, ThresholdSettings
 
 CUSTOMARY = 0.10
@@ -73,7 +71,7 @@ class ChosenThreshold:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FrozenThreshold:
+class FrozenThreshold(Record):
     """What is written down for one trained system before its test predictions are opened.
 
     Attributes:
@@ -85,33 +83,14 @@ class FrozenThreshold:
         frozen_at: when, ISO 8601 in UTC.
     """
 
+    CALLED = "a frozen threshold"
+
     system: str
     seed: int | None
     chosen: ChosenThreshold
     third_answer: ThirdAnswer
     predictions_sha256: str
     frozen_at: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """As plain JSON values, keys in the order of the fields."""
-        values: dict[str, Any] = msgspec.to_builtins(self)
-        return values
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Read what `to_dict` gave; unknown fields are passed over.
-
-        Raises:
-            UsageError: a field is missing or has a wrong type; its path is named.
-        """
-        try:
-            return msgspec.convert(values, cls)
-        except msgspec.ValidationError as error:
-            raise UsageError(
-                f"this is not a frozen threshold: {error}",
-                where="threshold",
-                remedy="evaluate again with this version: wreckognize evaluate STUDY.yaml",
-            ) from error
 
 
 class _Outcome(NamedTuple):

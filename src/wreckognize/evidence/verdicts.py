@@ -7,11 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Literal
 
-import msgspec
-
-from wreckognize.errors import UsageError
+from wreckognize.evidence.record import Record
 
 Verdict = Literal["better", "worse", "no difference shown", "cannot be said"]
 
@@ -146,7 +144,7 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
+class Evidence(Record):
     """How sure the figures on one test set are.
 
     Attributes:
@@ -161,6 +159,8 @@ class Evidence:
         pairs: every two systems, in the order given.
     """
 
+    CALLED = "the evidence of a study"
+
     level: float
     draws: int
     seed: int
@@ -170,27 +170,6 @@ class Evidence:
     background: int
     rows: tuple[Row, ...]
     pairs: tuple[Pair, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """As plain JSON values, keys in the order of the fields."""
-        values: dict[str, Any] = msgspec.to_builtins(self)
-        return values
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Read what `to_dict` gave; unknown fields are passed over.
-
-        Raises:
-            UsageError: a field is missing or has a wrong type; its path is named.
-        """
-        try:
-            return msgspec.convert(values, cls)
-        except msgspec.ValidationError as error:
-            raise UsageError(
-                f"these are not the results of a comparison: {error}",
-                where="evidence",
-                remedy="evaluate again with this version: wreckognize evaluate STUDY.yaml",
-            ) from error
 
 
 def sentence(pair: Pair, figure: str = "damaged_found") -> str:
