@@ -23,7 +23,7 @@ REVISIONS = {
     "split": 2,
     "part": 1,
     "label": 1,
-    "train": 2,
+    "train": 3,
     "threshold": 1,
     "latency": 1,
     "evaluate": 1,

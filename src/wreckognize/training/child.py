@@ -14,7 +14,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from wreckognize.detectors.ultralytics import device_name, import_library, load_network, save_network
+from wreckognize.detectors.ultralytics import (
+    cpu_computes_bfloat16,
+    device_name,
+    import_library,
+    load_network,
+    save_network,
+)
 from wreckognize.files import atomic_write
 from wreckognize.training.curves import read_curves
 from wreckognize.training.job import TrainJob, TrainResult, precision, seconds_spent, wants_bf16
@@ -41,8 +47,8 @@ def main() -> None:
         "plots": False,
         "verbose": False,
     }
-    if wants_bf16(job.settings) and device_name(job.settings.get("device")) == "cpu":
-        FineTuner.cpu_bf16 = True
+    if device_name(job.settings.get("device")) == "cpu":
+        FineTuner.cpu_bf16 = wants_bf16(job.settings) and cpu_computes_bfloat16()
         overrides["amp"] = False
     if job.checkpoint.exists():
         _restore(job, work)
@@ -125,13 +131,14 @@ def _finish(job: TrainJob, work: Path) -> None:
     weights = job.folder.parent / "weights" / "best.safetensors"
     card = save_network(best.model, weights, imgsz=int(job.settings["imgsz"]), trained_on=job.trained_on)
     curves = read_curves(work / "results.csv")
+    device = device_name(job.settings.get("device"))
     result = TrainResult(
         epochs_run=curves.height,
         best_epoch=int(curves["epoch"][curves["metrics/mAP50-95(B)"].arg_max() or 0]),
         seconds=seconds_spent(job.events.read_text()),
         weights_sha256=card.sha256,
-        device=device_name(job.settings.get("device")),
-        precision=precision(job.settings),
+        device=device,
+        precision=precision(job.settings, on_cpu=device == "cpu", cpu_bf16=cpu_computes_bfloat16()),
         versions={name: importlib.metadata.version(name) for name in ("torch", "ultralytics-opencv-headless")},
     )
     atomic_write(job.result, result.model_dump_json(indent=1))

@@ -87,10 +87,19 @@ def wants_bf16(settings: Mapping[str, Any]) -> bool:
     return str(settings.get("amp")).lower() == "bf16"
 
 
-def precision(settings: Mapping[str, Any]) -> str:
-    """The arithmetic that these training settings ask for, in words."""
+def precision(settings: Mapping[str, Any], *, on_cpu: bool, cpu_bf16: bool) -> str:
+    """The arithmetic that a training with these settings is done in, in words.
+
+    >>> precision({"amp": "bf16"}, on_cpu=True, cpu_bf16=False)
+    'float32 (this CPU computes no bfloat16)'
+
+    Args:
+        settings: of the training.
+        on_cpu: whether it runs on a CPU.
+        cpu_bf16: whether this CPU has instructions for bfloat16.
+    """
     if wants_bf16(settings):
-        return "bfloat16 (mixed)"
-    if str(settings.get("amp", True)).lower() in {"fp32", "false"} or str(settings.get("device")) == "cpu":
+        return "float32 (this CPU computes no bfloat16)" if on_cpu and not cpu_bf16 else "bfloat16 (mixed)"
+    if on_cpu or str(settings.get("amp", True)).lower() in {"fp32", "false"}:
         return "float32"
-    return "float16 (mixed) on a GPU, float32 on a CPU"
+    return "float16 (mixed)"

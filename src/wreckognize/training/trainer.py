@@ -38,12 +38,12 @@ class FineTuner(DetectionTrainer):
 
     * It starts from any weights this package reads, also without a pickle.
     * It keeps whole copies of its checkpoints, because the library writes them in place.
-    * On a CPU it uses every core, and bfloat16 with channels-last if ``amp: bf16`` is asked for (the stock trainer
-      takes one core less and refuses bfloat16).
+    * On a CPU it uses every core, tensors are laid out channels-last, and it computes in bfloat16 if ``amp: bf16`` is
+      asked for and the CPU has instructions for it (the stock trainer takes one core less and refuses bfloat16).
     """
 
     cpu_bf16 = False
-    """Set by the child; the library's own ``amp: bf16`` raises on a CPU, so its ``amp`` is then False."""
+    """Set by the child; the library's own ``amp: bf16`` raises on a CPU, so its ``amp`` is always False there."""
 
     model: Any  # the name of weights at first, a network after `setup_model`
 
@@ -66,15 +66,16 @@ class FineTuner(DetectionTrainer):
 
     def _setup_train(self) -> None:
         super()._setup_train()
+        if self.device.type == "cpu":
+            self.model = self.model.to(memory_format=torch.channels_last)
         if self.cpu_bf16:
             self.amp = True  # autocast on a CPU is bfloat16; no gradient scaling is needed
-            self.model = self.model.to(memory_format=torch.channels_last)
             self.model.criterion = _Float32Loss(self.model.init_criterion())
 
     def preprocess_batch(self, batch: dict[str, Any]) -> dict[str, Any]:
         """As the library does, with the photos laid out as the network is."""
         batch = super().preprocess_batch(batch)
-        if self.cpu_bf16:
+        if self.device.type == "cpu":
             batch["img"] = batch["img"].contiguous(memory_format=torch.channels_last)
         return batch
 
