@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from wreckognize.reporting.wording import (
     count,
     decimal,
-    drawn_by_lot,
     duration,
     hide_folders,
     hide_folders_in_yaml,
@@ -84,9 +83,3 @@ def test_the_number_of_units_is_small():
 def test_lists_and_plurals_read_as_sentences():
     assert [listed([]), listed(["a"]), listed(["a", "b"])] == ["", "a", "a and b"]
     assert [plural(0, "car"), plural(2, "box", "boxes")] == ["0 cars", "2 boxes"]
-
-
-def test_the_lot_depends_on_the_seed_and_the_name_only():
-    # sha256("s:a"), known from coreutils.
-    assert drawn_by_lot("s", "a").hex().startswith("d4315d83")
-    assert drawn_by_lot("s", "a") != drawn_by_lot("t", "a")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import numpy as np
 import polars as pl
 
 from wreckognize.catalog import ROLES
 from wreckognize.errors import UsageError
+from wreckognize.lots import lots
 
 FOLD_SCHEMA = pl.Schema({"photo": pl.String, "fold": pl.Int32})
 """``fold`` counts from 1."""
@@ -49,10 +48,7 @@ def assign_folds(photos: pl.DataFrame, folds: int, *, seed: int, salt: str = "au
             where="--folds",
             remedy=f"give at most {groups.height}" if groups.height > 1 else "give photos of more than one group",
         )
-    keys = [hashlib.sha256(f"{seed}:{salt}:{group}".encode()).digest() for group in groups["group"]]
-    ordered = groups.with_columns(pl.Series("key", keys, dtype=pl.Binary)).sort(
-        "size", "key", descending=[True, False]
-    )
+    ordered = groups.with_columns(lots(groups["group"], seed, salt)).sort("size", "lot", descending=[True, False])
     held = np.zeros((folds, len(ROLES)), dtype=np.int64)
     chosen: list[int] = []
     for counts in ordered.select(ROLES).to_numpy():

@@ -10,13 +10,11 @@ every large group to training and leave a test set of lonely photos.) Photos tha
 missing in each stratum to within one photo. Where a stratum is still off its share by more than a photo and more than
 1 %, whole groups are moved and swapped (`even`) until it is not, or nothing helps.
 
-The order of everything comes from ``sha256(f"{seed}:{group}")``: the same on every machine, for any order of rows.
+The order of everything is that of `wreckognize.lots`: the same on every machine, for any order of rows.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +24,7 @@ from numpy.typing import NDArray
 from wreckognize.catalog import PHOTO_SCHEMA, ROLES, SPLIT_SCHEMA, SPLITS, VALIDATION_SCHEMA, require_schema
 from wreckognize.curate.even import TOLERANCE, even_out
 from wreckognize.errors import LeakError, UsageError
+from wreckognize.lots import lots
 from wreckognize.settings import SplitSettings
 
 HELD_BACK = "held_back"
@@ -231,13 +230,12 @@ def _split_free(free: pl.DataFrame, shares: NDArray[np.float64], seed: int) -> p
         .group_by("group", maintain_order=True)
         .agg(strata="number", counts="photos", size=pl.col("photos").sum())
     )
-    keys = pl.Series("key", _seeded_keys(groups.get_column("group").to_list(), seed), dtype=pl.UInt64)
-    groups = groups.with_columns(keys).sort("size", "key", "group", descending=[True, False, False])
+    groups = groups.with_columns(lots(groups["group"], seed)).sort("size", "lot", descending=[True, False])
 
     several = groups.filter(pl.col("size") > 1)
     several_splits, placed = _place_groups(several, target)
 
-    alone = groups.filter(pl.col("size") == 1).sort(pl.col("strata").list.first(), "key", "group")
+    alone = groups.filter(pl.col("size") == 1).sort(pl.col("strata").list.first(), "lot")
     alone_strata = alone.get_column("strata").list.first().to_numpy()
     quotas = _fill_up(target, placed, np.bincount(alone_strata, minlength=len(strata)))
     alone_splits = np.repeat(np.tile(np.arange(len(SPLITS)), len(strata)), quotas.ravel())
@@ -262,12 +260,6 @@ def _count_matrix(groups: pl.DataFrame, strata: int) -> NDArray[np.int64]:
         groups.get_column("counts").explode().to_numpy()
     )
     return matrix
-
-
-def _seeded_keys(names: Sequence[str], seed: int) -> list[int]:
-    """Numbers below 2^64 that put names in an order as good as random, the same on every machine."""
-    sha256 = hashlib.sha256
-    return [int.from_bytes(sha256(f"{seed}:{name}".encode()).digest()[:8], "big") for name in names]
 
 
 def _place_groups(groups: pl.DataFrame, target: NDArray[np.float64]) -> tuple[list[int], NDArray[np.int64]]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from hashlib import sha256
 
 import polars as pl
 
 from wreckognize.catalog import ROLES
 from wreckognize.inference.alterations import KINDS, Kind
+from wreckognize.lots import lots, number
 
 PHOTOS_OF_ROLE = 400
 """At most so many photos of a role are altered."""
@@ -69,8 +69,8 @@ def plan_alterations(
 
     Vehicles, damaged and normal, take on the forms of backgrounds; backgrounds those of damaged photos (of normal ones
     where there are none damaged). Each photo draws one photo of the other role and takes its size or its quality, the
-    same for every kind of alteration; so the altered photos have the other role's distribution of forms. The lots are
-    by ``sha256(f"{seed}:shortcut:{photo}")``: a photo's draw does not depend on which others are drawn.
+    same for every kind of alteration; so the altered photos have the other role's distribution of forms. A photo's
+    draw does not depend on which others are drawn (see `wreckognize.lots`).
 
     Args:
         forms: see `forms_of`.
@@ -88,20 +88,14 @@ def plan_alterations(
     likes = {role: "background" for role in vehicles} | {"background": vehicles[0]}
     notes, alterations = [], []
     for role in (role for role in ROLES if role in likes):
-        lots = [
-            int.from_bytes(sha256(f"{seed}:shortcut:{photo}".encode()).digest()[:8])
-            for photo in forms.filter(pl.col("role") == role)["photo"]
-        ]
-        own = forms.filter(pl.col("role") == role).with_columns(lot=pl.Series(lots, dtype=pl.UInt64))
+        own = forms.filter(pl.col("role") == role)
+        own = own.with_columns(lots(own["photo"], seed, "shortcut"))
         drawn = own.sort("lot", "photo").head(at_most).sort("photo")
         if drawn.height < own.height:
             notes.append(f"{drawn.height} of {own.height} {PLURAL[role]} were altered, drawn by lot.")
         donors = forms.filter(pl.col("role") == likes[role])
         # Not the lot itself, which is small for those that were drawn.
-        at = [
-            int.from_bytes(sha256(f"{seed}:like:{photo}".encode()).digest()[:8]) % donors.height
-            for photo in drawn["photo"]
-        ]
+        at = [number(seed, "like", photo) % donors.height for photo in drawn["photo"]]
         sides = donors[at].select(pl.col("width", "height", "quality").name.prefix("like_"))
         table = pl.concat([drawn.drop("role", "lot"), sides], how="horizontal")
         alterations += [Alteration(role, likes[role], kind, table) for kind in KINDS]

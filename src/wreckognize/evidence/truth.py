@@ -8,11 +8,11 @@ would change that.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from hashlib import sha256
 
 import polars as pl
 
 from wreckognize.catalog import PHOTO_SCHEMA, ROLES, require_schema
+from wreckognize.lots import lots
 
 REVIEW_FIRST = 25
 
@@ -59,13 +59,12 @@ def truth_of(photos: pl.DataFrame, groups: pl.DataFrame, *, seed: int) -> tuple[
 
 
 def _by_lot(photos: pl.DataFrame, groups: pl.DataFrame, seed: int) -> tuple[str, ...]:
-    keys = [sha256(f"{seed}:review:{photo}".encode()).digest() for photo in photos["photo"]]
     ordered = (
         photos.select("photo")
-        .with_columns(pl.Series("key", keys, dtype=pl.Binary))
+        .with_columns(lots(photos["photo"], seed, "review"))
         .join(groups.select("photo", "group"), on="photo", how="left")
-        .sort("key")
+        .sort("lot")
         .with_columns(turn=pl.int_range(pl.len()).over("group"))
-        .sort("turn", "key")
+        .sort("turn", "lot")
     )
     return tuple(ordered["photo"].head(REVIEW_FIRST))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 
 import polars as pl
 
 from wreckognize.catalog import ROLES
+from wreckognize.lots import lots
 
 
 def apply_limits(photos: pl.DataFrame, limits: Mapping[str, int], *, seed: int) -> pl.DataFrame:
@@ -20,23 +20,21 @@ def apply_limits(photos: pl.DataFrame, limits: Mapping[str, int], *, seed: int) 
     Args:
         photos: ``photo, source, role, split`` of train and val photos.
         limits: role or source name -> photos.
-        seed: of the study; the order is that of ``sha256(f"{seed}:limit:{photo}")``. The salt matters: the split
-            takes its training photos from the front of the unsalted order, which would leave val empty here.
+        seed: of the study; the order is that of `lots`.
 
     Returns:
         ``photo, reason``, sorted by photo; the reason is empty for photos that stay, else ``limit NAME: n``.
     """
-    keys = [hashlib.sha256(f"{seed}:limit:{photo}".encode()).digest() for photo in photos.get_column("photo")]
     ordered = (
         photos.select("photo", "source", "role", "split")
-        .with_columns(pl.Series("key", keys, dtype=pl.Binary), reason=pl.lit(""))
-        .sort("key")
+        .with_columns(lots(photos["photo"], seed, "limit"), reason=pl.lit(""))
+        .sort("lot")
     )
     for name in sorted(limits, key=lambda name: (name in ROLES, name)):
         column = "role" if name in ROLES else "source"
         place = (pl.int_range(pl.len()).over("split") + 0.5) / pl.len().over("split")
         pool = ordered.filter(pl.col(column) == name, pl.col("reason") == "")
-        left_out = pool.with_columns(place=place).sort("place", "key").slice(limits[name])
+        left_out = pool.with_columns(place=place).sort("place", "lot").slice(limits[name])
         ordered = ordered.with_columns(
             reason=pl.when(pl.col("photo").is_in(left_out.get_column("photo").implode()))
             .then(pl.lit(f"limit {name}: {limits[name]}"))

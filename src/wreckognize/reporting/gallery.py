@@ -14,8 +14,9 @@ import polars as pl
 
 from wreckognize.catalog import ROLES, VEHICLE
 from wreckognize.evaluation.image_level import is_called_vehicle, photo_scores
+from wreckognize.lots import lots
 from wreckognize.reporting.inputs import ReportInput, SystemReport
-from wreckognize.reporting.wording import decimal, drawn_by_lot, plural, visible
+from wreckognize.reporting.wording import decimal, plural, visible
 from wreckognize.reporting.wording import threshold as threshold_text
 
 MISTAKES_SHOWN = 24
@@ -232,8 +233,7 @@ def _label_galleries(report: ReportInput, system: SystemReport) -> Iterable[Gall
 
 
 def _in_lot_order(photos: pl.DataFrame, seed: str) -> pl.DataFrame:
-    lot = pl.Series("lot", [drawn_by_lot(seed, name) for name in photos["photo"]], dtype=pl.Binary)
-    return photos.with_columns(lot).sort("lot").drop("lot")
+    return photos.with_columns(lots(photos["photo"], seed)).sort("lot").drop("lot")
 
 
 def _roles_in_turn(photos: pl.DataFrame, at_most: int) -> pl.DataFrame:

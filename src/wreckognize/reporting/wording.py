@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from hashlib import sha256
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import yaml
@@ -149,8 +148,3 @@ def hide_folders_in_yaml(text: str) -> str:
         return value
 
     return yaml.safe_dump(hidden(yaml.safe_load(text)), sort_keys=False, allow_unicode=True, width=100)
-
-
-def drawn_by_lot(seed: str, name: str) -> bytes:
-    """The key that puts photos into a random order, the same on every machine."""
-    return sha256(f"{seed}:{name}".encode()).digest()
