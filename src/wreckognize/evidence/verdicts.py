@@ -25,6 +25,9 @@ class Words:
     in_points: bool = True
 
 
+UNREACHABLE = 1_000_000
+"""Photos; a difference that would take more is not worth a forecast."""
+
 COMPARED: Mapping[str, Words] = {
     "balanced_accuracy": Words(
         "balanced accuracy", "has a higher balanced accuracy", "has a lower balanced accuracy"
@@ -184,17 +187,32 @@ def sentence(pair: Pair, figure: str = "damaged_found") -> str:
     return f"{pair.first} {does} than {pair.second}: {size}, {found.verdict}."
 
 
-def _needed(found: Difference) -> str:
+def photos_needed_in_words(found: Difference) -> str:
+    """How many photos would show this difference if it is the true one; empty where that is not known.
+
+    To two digits, rounded up: a forecast is no more exact than that. A difference of next to nothing would take more
+    photos than anyone has, and how many more means nothing.
+    """
     if found.photos_needed is None or found.groups_needed is None:
         return ""
-    photos, groups = (_about(number) for number in (found.photos_needed, found.groups_needed))
-    return f" If this is the true difference, about {photos} photos in {groups} groups would be needed to show it."
+    if found.photos_needed > UNREACHABLE:
+        return f"more than {UNREACHABLE:,} photos"
+    return f"about {_two_digits(found.photos_needed):,} photos in {_two_digits(found.groups_needed):,} groups"
 
 
-def _about(number: int) -> str:
-    """Two digits, rounded up: a forecast is no more exact than that."""
-    step = 10 ** max(0, len(str(number)) - 2)
-    return f"{-(-number // step) * step:,}"
+def _needed(found: Difference) -> str:
+    words = photos_needed_in_words(found)
+    return f" If this is the true difference, {words} would be needed to show it." if words else ""
+
+
+def _two_digits(number: int) -> int:
+    """Rounded up.
+
+    >>> _two_digits(44485), _two_digits(120), _two_digits(7)
+    (45000, 120, 7)
+    """
+    step = int(10 ** max(0, len(str(number)) - 2))
+    return -(-number // step) * step
 
 
 def _signed(value: float, words: Words) -> str:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from wreckognize.evidence.verdicts import COMPARED
@@ -84,3 +86,11 @@ def test_one_training_makes_a_verdict_about_detectors_and_three_about_the_recipe
 def test_nothing_is_needed_to_show_what_is_shown(make_judged):
     [pair] = make_judged({"a": 1, "b": 1}, {("a", "b"): BETTER}).pairs
     assert needed_in_words(pair.differences["roc_area"]) == ""
+
+
+def test_a_difference_of_next_to_nothing_is_no_promise_of_millions_of_photos(make_judged):
+    [pair] = make_judged({"a": 1, "b": 1}, {("a", "b"): NONE}).pairs
+    found = replace(pair.differences["roc_area"], photos_needed=3412, groups_needed=1706)
+    assert needed_in_words(found) == "about 3,500 photos in 1,800 groups needed"
+    far = replace(found, photos_needed=98_765_432_101, groups_needed=9)
+    assert needed_in_words(far) == "more than 1,000,000 photos needed"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from wreckognize.evidence.verdicts import COMPARED, Difference, Evidence, Pair, Verdict
+from wreckognize.evidence.verdicts import COMPARED, Difference, Evidence, Pair, Verdict, photos_needed_in_words
 from wreckognize.reporting.evidence.phrases import in_points, p_value, signed_decimal
-from wreckognize.reporting.wording import count, listed
+from wreckognize.reporting.wording import listed
 
 PRIMARY = next(iter(COMPARED))
 SHOWN = (PRIMARY, "damaged_found", "false_alarms")
@@ -153,20 +153,8 @@ def size_in_words(found: Difference) -> str:
 
 def needed_in_words(found: Difference) -> str:
     """How many photos a difference like this one takes to be shown; empty where one is shown, or none is known."""
-    if found.verdict != "no difference shown" or found.photos_needed is None:
-        return ""
-    groups = f" in {count(_rounded_up(found.groups_needed))} groups" if found.groups_needed is not None else ""
-    return f"about {count(_rounded_up(found.photos_needed))} photos{groups} needed"
-
-
-def _rounded_up(number: int) -> int:
-    """To two digits: more would claim a precision that the estimate has not.
-
-    >>> _rounded_up(44485), _rounded_up(120), _rounded_up(7)
-    (45000, 120, 7)
-    """
-    unit = int(10 ** max(0, len(str(number)) - 2))
-    return -(-number // unit) * unit
+    words = photos_needed_in_words(found) if found.verdict == "no difference shown" else ""
+    return f"{words} needed" if words else ""
 
 
 def _turned(found: Difference) -> Difference:
