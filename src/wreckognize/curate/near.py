@@ -54,7 +54,7 @@ def perceptual_hash(pixels: NDArray[np.uint8]) -> str | None:
 
     The photo is made grey and scaled to 32 x 32 by area, whatever its shape; of its discrete cosine transform the
     lowest 8 x 8 coefficients are kept, and a bit says whether a coefficient is above their median (pHash: Zauner
-    2010, "Implementation and benchmarking of perceptual image hash functions", section 3.2.1).
+    2010, "Implementation and benchmarking of perceptual image hash functions").
 
     A photo of one colour, of a plain gradient or of noise has coefficients of nearly nothing, whose order is the
     order of noise: its copies would not be found, and photos of one colour would all be alike. Where half of the

@@ -2,8 +2,8 @@
 
 Plain Wilson intervals take every photo for an independent observation; with three photos an accident that agree
 with each other they cover 82-85 % instead of 95. Here the number of photos is first divided by the design effect,
-the factor by which groups inflate the variance (Kish 1965, *Survey Sampling*, section 5.4), and the Wilson interval
-is computed with that effective number (Korn and Graubard 1998, *Survey Methodology* 24, equation 2.3; Dean and
+the factor by which groups inflate the variance (Kish 1965, *Survey Sampling*), and the Wilson interval
+is computed with that effective number (Korn and Graubard 1998, *Survey Methodology* 24; Dean and
 Pagano 2015, *Journal of Survey Statistics and Methodology* 3, which found Wilson's form the best of seven).
 
 What the simulation in ``benchmarks/evidence.py`` shows for a nominal 95 %: with 200 groups or more of one to five
@@ -140,7 +140,7 @@ def square_and_add(value: float, *limits: tuple[float, Limits], within: Limits) 
     """Limits of a sum of independent estimates from the limits of each: MOVER.
 
     Each side of the sum is the root of the summed squares of the parts' sides (Zou and Donner 2008, *Statistics in
-    Medicine* 27, equation 7).
+    Medicine* 27).
 
     >>> low, high = square_and_add(0.4, (0.3, (0.0, 0.6)), (0.1, (-0.3, 0.5)), within=(-1, 1))
     >>> round(low, 3), round(high, 3)
@@ -232,8 +232,8 @@ def ratio_error(total: NDArray[np.float64], size: NDArray[np.float64]) -> float:
 def logit_limits(share: float, error: float, level: float) -> Limits:
     """Limits of a share or ROC area from its standard error, symmetric on the scale of log odds.
 
-    ``logit(share) ± z * error / (share (1 - share))`` (Pepe 2003, *The Statistical Evaluation of Medical Tests*,
-    section 5.2.4): never outside 0 to 1, and nearer to the nominal coverage than percentiles close to 1.
+    ``logit(share) ± z * error / (share (1 - share))`` (Pepe 2003, *The Statistical Evaluation of Medical Tests*):
+    never outside 0 to 1, and nearer to the nominal coverage than percentiles close to 1.
 
     Args:
         share: above 0 and below 1.

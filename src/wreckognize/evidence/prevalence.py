@@ -10,9 +10,9 @@ gives, with recall ``r`` on vehicles and false-alarm rate ``f`` on photos withou
 
 Each falls as one ratio of two rates rises, and the two rates are measured on different photos. So the interval of
 that ratio gives the interval of the precision: the method of variance estimates recovery for a ratio (MOVER-R; Donner
-and Zou 2012, *Statistical Methods in Medical Research* 21, equation 9). It takes the intervals of the two rates as
+and Zou 2012, *Statistical Methods in Medical Research* 21). It takes the intervals of the two rates as
 they come, so that what they do about groups holds here too, and it is defined where a rate is 0 or 1. The logit
-intervals of Mercaldo, Lau and Zhou 2007 (*Statistics in Medicine* 26, equations 8 to 11), which are not, agree with it
+intervals of Mercaldo, Lau and Zhou 2007 (*Statistics in Medicine* 26), which are not, agree with it
 in large samples.
 
 The prevalence is taken as known; its own uncertainty is not in the interval.
