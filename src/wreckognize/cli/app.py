@@ -196,16 +196,22 @@ def predict(
     imgsz: Annotated[
         int | None, typer.Option(help="Pixels of the longest side. Default: the system's, else 640.")
     ] = None,
+    to_a_person: Annotated[
+        bool, typer.Option("--to-a-person", help="Give the third answer: what the system should not decide alone.")
+    ] = False,
 ) -> None:
     """Look for vehicles in photos: one JSON line each, with verdict, score and boxes.
 
-    A system of a run also gives a third answer: vehicle, no_vehicle, or to_a_person where it should not decide alone.
+    A system of a run decides with the threshold that its study froze: `vehicle` or `no vehicle`. With --to-a-person it
+    decides with the study's two thresholds: `vehicle`, `no vehicle`, or `to a person` where it should not decide alone.
 
-    A photo that cannot be read has a line of its own with the reason, and does not stop the rest.
+    A photo that cannot be read has a line of its own with the reason, and does not stop the rest; the exit code is
+    then 1.
     """
     from wreckognize.cli.predicting import predict_photos
 
-    predict_photos(weights, photos, out=out, threshold=threshold, imgsz=imgsz)
+    if not predict_photos(weights, photos, out=out, threshold=threshold, imgsz=imgsz, to_a_person=to_a_person):
+        raise typer.Exit(1)
 
 
 @app.command()

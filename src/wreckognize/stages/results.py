@@ -56,8 +56,9 @@ def evaluate(run: Run, system: SystemSettings, number: int = 0) -> None:
         info = timing["info"]
         (sha256,) = predicted.values()
         threshold = frozen_threshold(run, system, number).chosen.threshold
-        _note_look(run, system, fingerprint_of({"predictions": sha256, "threshold": threshold}))
         photos = run.photos_of("test").drop("split")
+        seen = {"predictions": sha256, "threshold": threshold, "truth": _truth_of_test(run, photos)}
+        _note_look(run, system, fingerprint_of(seen))
         predictions = pl.read_parquet(folder / "predictions" / "test.parquet")
         figures = evaluate_system(
             system.name,
@@ -93,7 +94,8 @@ def evaluate(run: Run, system: SystemSettings, number: int = 0) -> None:
 def _note_look(run: Run, system: SystemSettings, digest: str) -> None:
     """Write down that the test set was looked at, before any figure of it exists.
 
-    Other predictions are another look, and so is another threshold; the same ones again are not.
+    Other predictions are another look, and so is another threshold, or another truth (a review of test photos, say);
+    the same ones again are not.
     """
     from wreckognize.curate.looks import Look, add_look
 
@@ -101,6 +103,17 @@ def _note_look(run: Run, system: SystemSettings, digest: str) -> None:
     before = file.read_text(encoding="utf-8") if file.exists() else ""
     now = datetime.now(UTC).isoformat(timespec="seconds")
     atomic_write(file, add_look(before, Look(when=now, what=(system.name,), digest=digest)))
+
+
+def _truth_of_test(run: Run, photos: pl.DataFrame) -> str:
+    """What the test photos are judged by: roles, and the boxes that people drew round vehicles."""
+    drawn = run.catalog.boxes.filter(pl.col("origin") == "human").join(photos, on="photo", how="semi")
+    return fingerprint_of(
+        {
+            "photos": photos.select("photo", "role", "has_vehicle", "box_truth").rows(),
+            "boxes": drawn.sort("photo", "x1", "y1", "x2", "y2").rows(),
+        }
+    )
 
 
 def _teacher_agreement(
