@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-fast coverage photos recipes lint format bench clean help
+.PHONY: demo test test-fast coverage photos recipes lint format bench bench-long clean help
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -45,8 +45,11 @@ format: $(STAMP) ## put the code into its standard form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(STAMP) ## measure speed against the usual way
+bench: $(STAMP) ## measure speed against the usual way, less than half an hour on two cores
 	$(BIN)/python benchmarks/run.py
+
+bench-long: $(STAMP) ## the same at full size: YOLOv8x, half a million labels, 20,000 photos; some hours
+	$(BIN)/python benchmarks/run.py --long
 
 clean: ## remove what the targets above made
 	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
