@@ -126,7 +126,7 @@ def nice_ticks(low: float, high: float) -> list[float]:
     >>> nice_ticks(0.912, 0.957)
     [0.91, 0.92, 0.93, 0.94, 0.95, 0.96]
     >>> nice_ticks(0.5, 0.5)
-    [0.49, 0.5, 0.51]
+    [0.49, 0.495, 0.5, 0.505, 0.51]
     """
     if high - low < 1e-9:
         low, high = low - 0.01, high + 0.01

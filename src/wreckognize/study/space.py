@@ -54,7 +54,7 @@ class _Section(SearchSettings):
     """The section as it is written: system and space may be left out."""
 
     system: Name | None = None  # type: ignore[assignment]
-    space: dict[str, Any] = Field(default_factory=lambda: dict(DEFAULT_SPACE))  # type: ignore[assignment]
+    space: dict[str, Any] | None = None  # type: ignore[assignment]
 
 
 def read_search(
@@ -80,12 +80,11 @@ def read_search(
     before = len(problems.found)
     section = problems.validated(_Section, raw, ("search",))
     name = _system_of(raw.get("system"), systems, problems)
-    if section is None or name is None:
+    given = raw.get("space") or dict(DEFAULT_SPACE)
+    if name is None or not isinstance(given, dict):
         return None
-    space = _SpaceReader(content, folder, name, problems).read(section.space)
-    if not space and len(problems.found) == before:
-        problems.add(("search", "space"), show(section.space), "at least one field of a system")
-    if len(problems.found) > before:
+    space = _SpaceReader(content, folder, name, problems).read(given)
+    if section is None or len(problems.found) > before:
         return None
     return SearchSettings.model_validate(section.model_dump() | {"system": name, "space": space})
 
@@ -186,6 +185,8 @@ class _SpaceReader:
         if step is not None and not 0 < step <= high - low:
             self.problems.add((*key, "step"), show(step), f"more than 0, and at most {high - low:g}")
             return None
+        if step is not None:
+            high = _last_step(low, high, step)
         if not (self.fits(key, field, low) and self.fits(key, field, high)):
             return None
         whole = self.is_whole(field, bounds)
@@ -196,8 +197,6 @@ class _SpaceReader:
             key, field, low + int(step or 1), "between low and high, give a step or a list of the values that fit"
         ):
             return None
-        if step is not None:
-            high = _last_step(low, high, step)
         return Dimension(field=field, low=low, high=high, log=bounds.log, step=step, whole=whole)
 
     def is_whole(self, field: str, bounds: _Range) -> bool:
