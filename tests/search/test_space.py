@@ -25,10 +25,14 @@ SYSTEM = SystemSettings(
 )
 
 
-@given(st.lists(st.one_of(st.none(), st.booleans(), st.integers(), st.text(), st.lists(st.integers())), unique_by=str))
+@given(
+    st.lists(st.one_of(st.none(), st.booleans(), st.integers(), st.text(), st.lists(st.integers())), unique_by=str)
+)
 def test_a_choice_is_found_again_by_its_label(choices):
     labels = [label(choice) for choice in choices]
-    assert len({(type(choice).__name__, text) for choice, text in zip(choices, labels, strict=True)}) == len(choices)
+    assert len({(type(choice).__name__, text) for choice, text in zip(choices, labels, strict=True)}) == len(
+        choices
+    )
     if len(choices) > 1:
         dimension = Dimension(field="weights", choices=tuple(choices))
         for choice, text in zip(choices, labels, strict=True):

@@ -4,7 +4,7 @@ import pytest
 
 from wreckognize.errors import UsageError
 from wreckognize.search.records import best_of, count_outcomes
-from wreckognize.search.store import BEFORE_PRUNING, open_store, others
+from wreckognize.search.store import BEFORE_PRUNING, open_store
 from wreckognize.settings import Dimension
 
 SPACE = (
@@ -106,11 +106,9 @@ def test_a_failed_trial_says_why_and_is_not_tried_again(tmp_path):
 def test_another_search_in_the_same_storage_is_seen_and_what_differs(tmp_path):
     go_on(opened(tmp_path), tmp_path, 2)
     identity = {"photos": "2", "seed": "0"}
-    opened(tmp_path, name="study/ver6/2", identity=identity)
     opened(tmp_path, name="study/small/1", identity=identity)
-    url = f"sqlite:///{tmp_path / 'search.db'}"
-    found = others(url, prefix="study/ver6/", name="study/ver6/2", identity=identity)
-    assert found == [(2, ("photos", "seed"))]
+    store = opened(tmp_path, name="study/ver6/2", identity=identity)
+    assert store.others("study/ver6/") == [(2, ("photos", "seed"))]
 
 
 @pytest.mark.parametrize(

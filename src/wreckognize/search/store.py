@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -98,8 +98,8 @@ class _Sampler(optuna.samplers.BaseSampler):
 class Store:
     """The trials of one search, shared by all processes that opened it with the same name."""
 
-    def __init__(self, study: Study, space: tuple[Dimension, ...]) -> None:
-        self._study, self._space = study, space
+    def __init__(self, study: Study, storage: optuna.storages.RDBStorage, space: tuple[Dimension, ...]) -> None:
+        self._study, self._storage, self._space = study, storage, space
         self._distributions = {dimension.field: _distribution(dimension) for dimension in space}
         self._asked: dict[int, optuna.Trial] = {}
 
@@ -201,6 +201,17 @@ class Store:
             as_it_stands=facts.get("as_it_stands", False),
         )
 
+    def others(self, prefix: str) -> list[tuple[int, tuple[str, ...]]]:
+        """Other searches in this storage whose names begin so: how many trials each has, and in what it differs."""
+        found = []
+        identity = self._study.user_attrs["identity"]
+        for summary in optuna.get_all_study_summaries(self._storage):
+            if summary.study_name.startswith(prefix) and summary.study_name != self._study.study_name:
+                theirs = summary.user_attrs.get("identity", {})
+                differing = tuple(part for part in identity if theirs.get(part) != identity[part])
+                found.append((summary.n_trials, differing))
+        return found
+
     def importances(self) -> dict[str, float]:
         """Of each field, the share it has in what sets good trials apart; empty where too few can tell.
 
@@ -241,7 +252,7 @@ def open_store(
     Args:
         url: an SQLAlchemy URL; ``sqlite:///FILE`` for a file.
         name: of the search in the storage.
-        identity: what must be the same for trials to be comparable, for `others`.
+        identity: what must be the same for trials to be comparable, for `Store.others`.
         space: what varies.
         seed: of what is drawn.
         pruner: ``median`` or ``none``.
@@ -251,8 +262,9 @@ def open_store(
         UsageError: the storage cannot be opened; a password in the URL is not shown.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
+    storage = _storage(url)
     study = optuna.create_study(
-        storage=_storage(url),
+        storage=storage,
         study_name=name,
         direction="maximize",
         load_if_exists=True,
@@ -263,7 +275,7 @@ def open_store(
     )
     if study.user_attrs.get("identity") != dict(identity):
         study.set_user_attr("identity", dict(identity))
-    return Store(study, space)
+    return Store(study, storage, space)
 
 
 def _storage(url: str) -> optuna.storages.RDBStorage:
@@ -296,23 +308,3 @@ def _storage(url: str) -> optuna.storages.RDBStorage:
                 ) from error
             time.sleep(0.5 * attempt)
     raise AssertionError  # the last attempt returns or raises
-
-
-def others(
-    url: str, *, prefix: str, name: str, identity: Mapping[str, str]
-) -> Sequence[tuple[int, tuple[str, ...]]]:
-    """Other searches of the same system in a storage: how many trials each has, and in what it differs.
-
-    Args:
-        url: of the storage.
-        prefix: with which names of searches of the system begin.
-        name: of this one.
-        identity: of this one.
-    """
-    found = []
-    for summary in optuna.get_all_study_summaries(_storage(url)):
-        if summary.study_name.startswith(prefix) and summary.study_name != name:
-            theirs = summary.user_attrs.get("identity", {})
-            differing = tuple(part for part in identity if theirs.get(part) != identity[part])
-            found.append((summary.n_trials, differing))
-    return found

@@ -93,7 +93,7 @@ def prepare(run: Run, settings: SearchSettings) -> Plan:
         UsageError: the photos cannot say the objective, or the storage cannot be opened.
         LeakError: a photo belongs to the locked test set.
     """
-    from wreckognize.search.store import open_store, others
+    from wreckognize.search.store import open_store
 
     system = run.study.system(settings.system)
     photos = run.photos_of("train", "val")
@@ -131,7 +131,7 @@ def prepare(run: Run, settings: SearchSettings) -> Plan:
     notes = tuple(
         f"The storage also holds another search for {system.name} ({count} trials), which is not shared: it differs in "
         f"{', '.join(parts) or 'nothing that is known'}."
-        for count, parts in others(url, prefix=prefix, name=prefix + key, identity=identity)
+        for count, parts in store.others(prefix)
     )
     return Plan(
         settings=settings,
