@@ -20,7 +20,8 @@ from wreckognize.catalog import PREDICTION_SCHEMA
 from wreckognize.cli.searching import search_study
 from wreckognize.errors import LeakError, TrainingError, UsageError, WorkspaceError
 from wreckognize.progress import Silent
-from wreckognize.stages import data, searching
+from wreckognize.stages import data, results, searching
+from wreckognize.stages.run import Run
 from wreckognize.study import Study
 from wreckognize.training import fine_tune
 from wreckognize.workspace import open_workspace
@@ -149,6 +150,10 @@ def test_a_search_leaves_a_page_a_table_and_an_entry_that_the_study_takes(prepar
     record = json.loads((key / "trials" / "0003" / "trial.json").read_text())
     assert record["figures"]["roc_area"] == result.trials[3].value
     assert tree(prepared[0].parent) == before
+    # the report can tell of it
+    with open_workspace(run_folder) as workspace:
+        told_in_report = results._search_in_words(Run(Study.load(prepared[0]), workspace, Silent()))
+    assert f"5 trials on {result.judged} validation photos, best ROC area" in told_in_report
     # the same again does nothing
     done = len(trainings.done)
     assert search(prepared, run_folder) == result

@@ -6,6 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from wreckognize.settings import OBJECTIVES, Objective
+
+SUMMARY_FILE = "summary.json"
+
 Outcome = Literal["complete", "pruned", "failed", "interrupted", "surplus", "running", "waiting"]
 """``interrupted``: its process ended, and another trial goes on with it; ``surplus``: begun at the same moment as the
 last one by another machine, and dropped; ``waiting``: to be gone on with."""
@@ -49,6 +53,32 @@ class Trial:
     def counts(self) -> bool:
         """Whether it is one of the trials that were asked for, done with."""
         return self.outcome in _COUNTED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchSummary:
+    """``search/summary.json``: what the report says of a search.
+
+    Attributes:
+        system: whose settings were searched.
+        objective: what was looked for.
+        made: how many trials were made.
+        judged: how many validation photos they were judged on.
+        best: the best figure; None if no trial came to its end.
+    """
+
+    system: str
+    objective: Objective
+    made: int
+    judged: int
+    best: float | None
+
+    def in_words(self) -> str:
+        """One sentence."""
+        return (
+            f"The settings of {self.system} were searched here: {self.made} trials on {self.judged} validation photos, "
+            f"best {OBJECTIVES[self.objective]} {self.best:.4f}. The search did not use the test set."
+        )
 
 
 def best_of(trials: Sequence[Trial]) -> Trial | None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import polars as pl
@@ -13,7 +14,7 @@ from wreckognize.errors import TrainingError
 from wreckognize.files import atomic_write
 from wreckognize.search.best import best_entry
 from wreckognize.search.page import Page, render
-from wreckognize.search.records import Trial, best_of
+from wreckognize.search.records import SUMMARY_FILE, SearchSummary, Trial, best_of
 from wreckognize.search.words import said_of_value
 from wreckognize.settings import OBJECTIVES, Objective
 from wreckognize.stages.run import Run
@@ -56,13 +57,21 @@ class SearchResult:
 
 
 def publish(run: Run, plan: Plan) -> None:
-    """Write ``search/index.html``, ``trials.csv`` and ``best.yaml`` as things stand now."""
+    """Write ``search/index.html``, ``trials.csv``, ``summary.json`` and ``best.yaml`` as things stand now."""
     folder = run.path("search")
     with held_file(folder / ".publish"):  # one process at a time, so that the last one knows most
         now = plan.store.trials()
         atomic_write(folder / "index.html", render(_page(run, plan, now)))
         atomic_write(folder / "trials.csv", _csv(plan, now))
         best = best_of(now)
+        summary = SearchSummary(
+            system=plan.system.name,
+            objective=plan.settings.objective,
+            made=sum(trial.counts for trial in now),
+            judged=plan.judged.height,
+            best=best.value if best is not None else None,
+        )
+        atomic_write(folder / SUMMARY_FILE, json.dumps(asdict(summary), indent=1))
         if best is not None:
             name = plan.system.name
             atomic_write(
