@@ -233,10 +233,19 @@ def test_a_trial_that_fails_costs_only_itself(prepared, run_folder, trainings):
     assert not list(run_folder.glob("search/*/trials/*/training"))
 
 
-def test_values_that_do_not_go_together_fail_their_trial_only(prepared, run_folder, trainings):
-    space = "search.space={recipe: [baseline, ver6], train.lr0: [0.0001, 0.001]}"
-    with pytest.raises(UsageError, match="never trained"):
-        Study.load(prepared[0], overrides=[space])
+def test_values_that_do_not_go_together_fail_their_trial_only(prepared, run_folder, trainings, monkeypatch):
+    real = Study.system_with
+
+    def system_with(study, name, values):
+        return real(study, name, {**values, **({"train.lr0": -1.0} if trainings.done else {})})
+
+    monkeypatch.setattr(Study, "system_with", system_with)
+    result = search(prepared, run_folder, "search.trials=2")
+    assert [trial.outcome for trial in result.trials] == ["complete", "failed"]
+    assert result.trials[1].reason == "systems.ver6.train.lr0: -1.0; expected more than 0"
+
+
+def test_settings_that_were_tried_are_not_trained_again(prepared, run_folder, trainings):
     result = search(
         prepared, run_folder, "search.space={train.lr0: [0.0001, 0.001], train.epochs: [4, 5]}", "search.trials=12"
     )
@@ -298,6 +307,20 @@ def test_a_search_that_was_broken_off_goes_on_with_the_same_settings(prepared, r
     trainings.done.clear()
     search(prepared, run_folder)
     assert [lr0 for _, lr0 in trainings.done] == whole  # as if it had not been broken off
+
+
+def test_a_storage_that_fails_is_told_and_the_trial_gone_on_with(prepared, run_folder, trainings):
+    from sqlalchemy.exc import OperationalError
+
+    trainings.break_at = (2, OperationalError("INSERT", {}, Exception("server closed the connection")))
+    with pytest.raises(
+        UsageError, match=r"storage of the search failed(?s:.*)server closed(?s:.*)goes on"
+    ) as caught:
+        search(prepared, run_folder, "search.trials=2")
+    assert caught.value.exit_code == 2
+    trainings.break_at = None
+    outcomes = [trial.outcome for trial in search(prepared, run_folder, "search.trials=2").trials]
+    assert outcomes == ["complete", "interrupted", "complete"]
 
 
 def test_epochs_of_a_broken_trial_are_told_to_the_pruner_again(prepared, run_folder, trainings, monkeypatch):

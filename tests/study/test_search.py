@@ -68,6 +68,7 @@ def test_fields_are_read_dotted_or_as_sections_and_know_their_kind(make, values)
         ({"train.freeze": [3, 3]}, "train.freeze", "[3, 3]", "each once"),
         ({"train": [{"lr0": 1}, {"lr0": 2}]}, "train", "[{'lr0': 1}, {'lr0': 2}]", "plain values"),
         ({"train.lr0": 3}, "train.lr0", "3", "a list of values, or a range"),
+        ({"recipe": ["baseline", "ver6"]}, "recipe", "'baseline'", "a recipe that trains"),
         ({"train.seeds": [1, 2]}, "train.seeds", "[1, 2]", "no train.seeds in a search"),
         ({"limits.nobody": [1, 2]}, "limits.nobody", "unknown role or source 'nobody'", "claims"),
         ({"weights": ["gone.pt", "teacher.pt"]}, "weights", "no such file", ".pt"),

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -102,6 +103,17 @@ class Store:
         self._study, self._storage, self._space = study, storage, space
         self._distributions = {dimension.field: _distribution(dimension) for dimension in space}
         self._asked: dict[int, optuna.Trial] = {}
+
+    @contextmanager
+    def failures_told(self) -> Iterator[None]:
+        """Within the block, a storage that fails is a `UsageError` that says so."""
+        try:
+            yield
+        except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+            raise UsageError(
+                f"the storage of the search failed ({str(error).splitlines()[0]})",
+                remedy="see that the database runs and can be written to; the same command goes on where it stood",
+            ) from error
 
     def begin_with(self, drawn: Mapping[str, Drawn]) -> None:
         """Let the first trial be this one, unless the search has begun."""

@@ -11,14 +11,14 @@ from pathlib import Path
 import polars as pl
 
 from wreckognize.errors import TrainingError
-from wreckognize.files import atomic_write
+from wreckognize.files import atomic_write, held_file
 from wreckognize.search.best import best_entry
 from wreckognize.search.page import Page, render
 from wreckognize.search.records import SUMMARY_FILE, SearchSummary, Trial, best_of
 from wreckognize.search.words import said_of_value
 from wreckognize.settings import OBJECTIVES, Objective
 from wreckognize.stages.run import Run
-from wreckognize.stages.searching import Plan, held_file
+from wreckognize.stages.searching import Plan
 
 BEST_FILE = "best.yaml"
 

@@ -6,15 +6,13 @@ kept out of it, so that the threshold, and what is promised about it, still rest
 
 from __future__ import annotations
 
-import fcntl
 import json
 import math
-import os
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from wreckognize.errors import StudyError, TrainingError, UsageError, WeightsError
-from wreckognize.files import atomic_write, sha256_of, write_table
+from wreckognize.files import atomic_write, held_file, sha256_of, write_table
 from wreckognize.labeling.policies import LabelResult, make_labels
 from wreckognize.reporting.wording import hide_folders
 from wreckognize.search.figures import Figures, missing_for, trial_figures
@@ -39,6 +37,8 @@ from wreckognize.workspace import fingerprint_of
 
 if TYPE_CHECKING:
     from wreckognize.search.store import Asked, Store
+
+REASON_LETTERS = 400
 
 _NOT_COMPARED: dict[str, Any] = {
     "name": True,
@@ -189,23 +189,27 @@ def make_trials(run: Run, plan: Plan, publish: Callable[[], None]) -> None:
         run: its folder shared.
         plan: from `prepare`.
         publish: called after each trial and at the end.
+
+    Raises:
+        UsageError: the storage failed, or a photo can no longer be read.
     """
     settings, store = plan.settings, plan.store
     ends = time.monotonic() + settings.minutes * 60 if settings.minutes is not None else math.inf
-    while True:
-        if time.monotonic() >= ends:
-            run.progress.say(f"{settings.minutes:g} minutes are over; no further trial is begun")
-            break
-        with ExitStack() as until_made:
-            begun = _begin(run, plan, until_made)
-            if begun is None:
+    with store.failures_told():
+        while True:
+            if time.monotonic() >= ends:
+                run.progress.say(f"{settings.minutes:g} minutes are over; no further trial is begun")
                 break
-            asked, lock = begun
-            _make(run, plan, asked, lock)
-        trials = store.trials()
-        run.progress.say(said_of_trial(trials[asked.number], best_of(trials), settings.objective))
+            with ExitStack() as until_made:
+                begun = _begin(run, plan, until_made)
+                if begun is None:
+                    break
+                asked, lock = begun
+                _make(run, plan, asked, lock)
+            trials = store.trials()
+            run.progress.say(said_of_trial(trials[asked.number], best_of(trials), settings.objective))
+            publish()
         publish()
-    publish()
 
 
 def _begin(run: Run, plan: Plan, until_made: ExitStack) -> tuple[Asked, int] | None:
@@ -233,29 +237,6 @@ def _begin(run: Run, plan: Plan, until_made: ExitStack) -> tuple[Asked, int] | N
 
 def _made_or_under_way(trials: Sequence[Trial]) -> int:
     return sum(trial.counts or trial.outcome == "running" for trial in trials)
-
-
-@contextmanager
-def held_file(file: Path, *, wait: bool = True) -> Iterator[int | None]:
-    """Hold a lock file; the lock ends with the last process that has it open, a training child included.
-
-    Yields:
-        Its descriptor; with ``wait=False`` None if another process holds it.
-    """
-    file.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        yield descriptor if _flocked(descriptor, wait=wait) else None
-    finally:
-        os.close(descriptor)
-
-
-def _flocked(descriptor: int, *, wait: bool) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _make(run: Run, plan: Plan, asked: Asked, lock: int) -> None:
@@ -294,11 +275,15 @@ def _make(run: Run, plan: Plan, asked: Asked, lock: int) -> None:
 
 def _reason(error: Exception) -> str:
     """An error in a line or two, without folders: of a training's log, its last line."""
-    lines = [line.strip(" |") for line in (str(error) or type(error).__name__).splitlines() if line.strip(" |")]
-    if isinstance(error, TrainingError):
-        lines = [line.strip(" |") for line in error.what.splitlines() if line.strip(" |")]
-        lines = [lines[0], *lines[-1:]] if len(lines) > 1 else lines
-    return hide_folders("; ".join(lines))[:400]
+    if isinstance(error, StudyError):
+        text = "; ".join(
+            f"{problem.key}: {problem.found}; expected {problem.expected}" for problem in error.problems
+        )
+    else:
+        what = error.what if isinstance(error, TrainingError) else str(error) or type(error).__name__
+        lines = [line.strip(" |") for line in what.splitlines() if line.strip(" |")]
+        text = "; ".join(dict.fromkeys((lines[0], lines[-1])))
+    return hide_folders(text)[:REASON_LETTERS]
 
 
 def _tidy(folder: Path) -> None:

@@ -108,7 +108,7 @@ def _system_of(given: Any, systems: Mapping[str, SystemSettings], problems: Prob
 def system_with(
     content: Mapping[str, Any], folder: Path, name: str, values: Mapping[str, Any], problems: Problems
 ) -> SystemSettings | None:
-    """A system of a study with some of its fields (``train.lr0``) set to other values, checked like any other.
+    """A trained system of a study with some fields (``train.lr0``) set to other values, checked like any other.
 
     Returns:
         The system, or None with the problems noted.
@@ -122,6 +122,8 @@ def system_with(
             raw[section] = {**(raw.get(section) or {}), key: value}
     system = build_system(content, name, raw, folder, problems)
     if system is not None:
+        if not system.trained:
+            problems.add(("systems", name, "recipe"), show(system.recipe), "a recipe that trains")
         check_system_weights(system, ("systems", name), None, folder, problems)
         check_limits(system, ("systems", name), names_in(content.get("sources")), problems)
     return system
