@@ -117,9 +117,11 @@ def search(
         progress: where to report; default nowhere.
 
     Raises:
+        MissingExtraError: the extra ``[search]`` is not installed.
         TrainingError: all trials failed.
         WreckognizeError: what is wrong, where, and what to do.
     """
+    searching.require_extra()
     settings = study.search_settings()
     *teachers, _ = chosen_systems(study, [settings.system])
     folder = Path(out) if out is not None else Path("runs") / study.study

@@ -18,7 +18,7 @@ from studies import tree, write_study
 from wreckognize import pipeline
 from wreckognize.catalog import PREDICTION_SCHEMA
 from wreckognize.cli.searching import search_study
-from wreckognize.errors import LeakError, TrainingError, UsageError, WorkspaceError
+from wreckognize.errors import LeakError, MissingExtraError, TrainingError, UsageError, WorkspaceError
 from wreckognize.progress import Silent
 from wreckognize.stages import data, results, searching
 from wreckognize.stages.run import Run
@@ -390,6 +390,13 @@ def test_while_others_search_nothing_of_the_run_may_change(prepared, run_folder,
             pipeline.run(study, out=run_folder)
         assert len(search(prepared, run_folder, "search.trials=2").trials) == 2  # beside the other one
     assert all(len(descriptors) == 2 for descriptors in trainings.descriptors)
+
+
+def test_without_optuna_nothing_is_begun(prepared, tmp_path, monkeypatch):
+    monkeypatch.setattr(searching, "find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError, match=r"wreckognize\[search\]"):
+        search(prepared, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
 
 
 def test_the_command_prints_the_best_trial_and_where_it_stands(prepared, run_folder, trainings, capsys):

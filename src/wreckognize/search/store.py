@@ -14,23 +14,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from wreckognize.errors import MissingExtraError, UsageError
+import optuna
+import sqlalchemy
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import TrialState
+
+from wreckognize.errors import UsageError
 from wreckognize.search.records import Outcome, Trial
 from wreckognize.search.space import Drawn, used, values_of
 from wreckognize.settings import Dimension
-
-try:
-    import optuna
-    import sqlalchemy
-    from optuna.distributions import (
-        BaseDistribution,
-        CategoricalDistribution,
-        FloatDistribution,
-        IntDistribution,
-    )
-    from optuna.trial import TrialState
-except ModuleNotFoundError as error:
-    raise MissingExtraError("search", "a search for the best settings") from error
 
 if TYPE_CHECKING:
     from optuna.study import Study

@@ -14,12 +14,13 @@ import uuid
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from wreckognize.errors import StudyError, TrainingError, UsageError, WeightsError
+from wreckognize.errors import MissingExtraError, StudyError, TrainingError, UsageError, WeightsError
 from wreckognize.files import atomic_write, held_file, sha256_of, write_table
 from wreckognize.labeling.policies import LabelResult, make_labels
 from wreckognize.reporting.wording import hide_folders
@@ -81,6 +82,16 @@ class _Pruned(Exception):
     """A trial does worse than half of those before it."""
 
 
+def require_extra() -> None:
+    """Make sure that Optuna is installed, before anything is done.
+
+    Raises:
+        MissingExtraError: it is not.
+    """
+    if find_spec("optuna") is None:
+        raise MissingExtraError("search", "a search for the best settings")
+
+
 def prepare(run: Run, settings: SearchSettings) -> Plan:
     """Make sure that a search can be done, and begin it or join it.
 
@@ -89,7 +100,6 @@ def prepare(run: Run, settings: SearchSettings) -> Plan:
         settings: of the search.
 
     Raises:
-        MissingExtraError: the extra ``[search]`` is not installed.
         UsageError: the photos cannot say the objective, or the storage cannot be opened.
         LeakError: a photo belongs to the locked test set.
     """
