@@ -215,7 +215,7 @@ def test_a_rerun_does_nothing_and_is_quick(finished, monkeypatch):
     def refuse(*_, **__):
         raise AssertionError("a finished stage was done again")
 
-    for module, name in [(looking, "run_pass"), (learning, "_claim_training")]:
+    for module, name in [(looking, "run_pass"), (learning, "claim")]:
         monkeypatch.setattr(module, name, refuse)
     before = tree(result.folder)
     began = time.monotonic()

@@ -21,7 +21,8 @@ def test_help_imports_nothing_heavy():
         "from wreckognize.cli import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
-        "print(sorted({'torch', 'ultralytics', 'polars', 'numpy', 'cv2', 'matplotlib', 'scipy'} & set(sys.modules)))"
+        "heavy = {'torch', 'ultralytics', 'polars', 'numpy', 'cv2', 'matplotlib', 'scipy', 'optuna'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.splitlines()[-1] == "[]", done.stdout + done.stderr
@@ -37,12 +38,13 @@ def test_help_imports_nothing_heavy():
         "predict",
         "doctor",
         "demo",
+        "search",
     ):
         assert command in done.stdout
 
 
 def test_every_command_explains_itself():
-    for command in ("init", "run", "train", "predict", "doctor", "demo"):
+    for command in ("init", "run", "train", "predict", "doctor", "demo", "search"):
         done = wreckognize(command, "--help")
         assert done.returncode == 0
         assert "Usage" in done.stdout

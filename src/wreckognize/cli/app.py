@@ -178,6 +178,35 @@ def audit(
 
 
 @app.command()
+def search(
+    study: StudyFile,
+    trials: Annotated[
+        int | None, typer.Option(help="Settings to try, by all processes together. Default: the study's, else 20.")
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="Begin no trial later than this. Default: the study's, else no limit.")
+    ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            help="An Optuna storage that several machines share. Default: an SQLite file in the run's folder.",
+            metavar="URL",
+        ),
+    ] = None,
+    out: Out = None,
+    set_: Set = None,
+) -> None:
+    """Look for a system's best settings on validation photos; the test set stays shut.
+
+    What varies stands under `search` in the study file. Each trial is a training. The same command again goes on where
+    it stood, and several at once share the trials.
+    """
+    from wreckognize.cli.searching import search_study
+
+    search_study(study, trials=trials, minutes=minutes, storage=storage, out=out, overrides=set_ or [])
+
+
+@app.command()
 def predict(
     weights: Annotated[
         Path,

@@ -24,7 +24,8 @@ from wreckognize.evaluation.comparison import (
 from wreckognize.evaluation.image_level import photo_scores
 from wreckognize.evaluation.latency import Latency, LatencyContext
 from wreckognize.evidence.findings import Findings
-from wreckognize.files import atomic_write
+from wreckognize.files import atomic_write, sha256_of
+from wreckognize.search.records import SUMMARY_FILE, SearchSummary
 from wreckognize.settings import SystemSettings
 from wreckognize.stages.data import split_notes
 from wreckognize.stages.deciding import frozen_threshold, threshold_stage
@@ -191,6 +192,7 @@ def report(run: Run, names: list[str], findings: Findings) -> Comparison:
         _write_page(run, comparison, findings)
 
     digest = run.workspace.digest
+    searched = run.path("search", SUMMARY_FILE)
     inputs = {
         "revision": REVISIONS["report"],
         "systems": {name: [digest(f"evaluate:{name}"), digest(f"predict:{name}:test")] for name in names},
@@ -199,6 +201,7 @@ def report(run: Run, names: list[str], findings: Findings) -> Comparison:
         "split": digest("split"),
         "study": run.study.resolved(),
         "labels": {name: digest(f"label:{name}") for name in names if run.study.system(name).trained},
+        **({"search": sha256_of(searched)} if searched.exists() else {}),
     }
     run.workspace.run_stage("report", inputs, outputs, action)
     return comparison
@@ -248,11 +251,21 @@ def _write_page(run: Run, comparison: Comparison, findings: Findings) -> None:
         shortfalls=(*split_notes(run), *_random_weights(run)),
         environment=_environment(),
         settings_yaml=run.study.resolved(),
+        search=_search_in_words(run),
         findings=findings,
     )
     atomic_write(run.path("report", "index.html"), render(page, run.progress))
     for name, data in write_figures(page).items():
         atomic_write(run.path("report", "figures", name), data)
+
+
+def _search_in_words(run: Run) -> str:
+    """That settings were searched in this folder; empty if they were not, or no trial came to its end."""
+    file = run.path("search", SUMMARY_FILE)
+    if not file.exists():
+        return ""
+    found = SearchSummary(**json.loads(file.read_text(encoding="utf-8")))
+    return "" if found.best is None else found.in_words()
 
 
 def _random_weights(run: Run) -> list[str]:
