@@ -20,7 +20,7 @@ REVISIONS = {
     "collect": 1,
     "pass": 1,
     "alike": 1,
-    "split": 2,
+    "split": 3,
     "part": 1,
     "label": 1,
     "train": 2,
