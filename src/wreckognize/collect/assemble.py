@@ -128,22 +128,22 @@ def place(candidate: Candidate, header: ImageHeader) -> Placed:
     return Placed(within[kept], kept, clipped, tuple(notes))
 
 
-def _open_all(
-    known: pl.DataFrame, pool: ThreadPoolExecutor, remembered: Remembered
-) -> Iterator[_Opened | InputError]:
+def _open_all(known: pl.DataFrame, pool: ThreadPoolExecutor, remembered: Remembered) -> list[_Opened | InputError]:
     """What opening each photo tells; from memory (``REMEMBERED_SCHEMA``) where its size and time are as they were."""
     paths = known.get_column("path").to_list()
     before = zip(*(known.get_column(name) for name in ("size", "mtime_ns", "content")), strict=True)
-    looks = list(pool.map(_look, paths, before))
+    looks = [_recalled(path, *stamp) for path, stamp in zip(paths, before, strict=True)]
+    missing = [place for place, look in enumerate(looks) if look is None]
+    for place, look in zip(missing, pool.map(_look, [paths[place] for place in missing]), strict=True):
+        looks[place] = look
     kept = [
         (path, look.size, look.mtime_ns, 0, look.encoded)
         for path, look in zip(paths, looks, strict=True)
-        if look.encoded is not None
+        if look is not None and look.encoded is not None
     ]
     table = pl.DataFrame(kept, schema=REMEMBERED_SCHEMA, orient="row")
-    remembered.keep(table, learned=any(look.new for look in looks))
-    for look in looks:
-        yield look.opened
+    remembered.keep(table, learned=bool(missing))
+    return [look.opened for look in looks if look is not None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,16 +154,25 @@ class _Look:
     size: int = -1
     mtime_ns: int = -1
     encoded: bytes | None = None
-    new: bool = False
 
 
-def _look(path: bytes, before: tuple[int | None, int | None, bytes | None]) -> _Look:
+def _recalled(path: bytes, size: int | None, mtime_ns: int | None, content: bytes | None) -> _Look | None:
+    """What is known of a photo, if it is as it was."""
+    if size is None or mtime_ns is None or content is None:
+        return None
     try:
         status = os.stat(path)  # noqa: PTH116 - a path of bytes
-        size, mtime_ns = status.st_size, status.st_mtime_ns
-        if before[2] is not None and before[:2] == (size, mtime_ns):
-            return _Look(_decoded(before[2]), size, mtime_ns, before[2])
-        data = Path(os.fsdecode(path)).read_bytes()
+    except OSError:
+        return None
+    same = (status.st_size, status.st_mtime_ns) == (size, mtime_ns)
+    return _Look(_decoded(content), size, mtime_ns, content) if same else None
+
+
+def _look(path: bytes) -> _Look:
+    photo = Path(os.fsdecode(path))
+    try:
+        status = photo.stat()  # before it is read, so that a change in between is seen next time
+        data = photo.read_bytes()
     except OSError as error:  # says nothing about next time
         remedy = "put the file back, or give yourself the right to read it"
         return _Look(InputError("file cannot be read", where=error.strerror or "", remedy=remedy))
@@ -171,7 +180,7 @@ def _look(path: bytes, before: tuple[int | None, int | None, bytes | None]) -> _
         opened: _Opened | InputError = _Opened(verify(data), hashlib.sha256(data).hexdigest())
     except InputError as error:
         opened = error
-    return _Look(opened, size, mtime_ns, _encoded(opened), new=True)
+    return _Look(opened, status.st_size, status.st_mtime_ns, _encoded(opened))
 
 
 _STORED = msgspec.msgpack.Decoder(_Opened | tuple[str, str, str])
