@@ -143,8 +143,7 @@ def _as_checkpoint(weights: Path, folder: Path) -> Path:
 
 def label_files(folder: Path) -> Row:
     """AI-Hub labels to catalog candidates, against ``json.load`` alone, file by file."""
-    from wreckognize.collect.aihub import read_label
-    from wreckognize.collect.walk import File
+    from wreckognize.collect.aihub_label import LabelRequest, read_labels
 
     labels = folder / "labels"
     labels.mkdir()
@@ -158,15 +157,16 @@ def label_files(folder: Path) -> Row:
     for number in range(5000):
         path = labels / f"{number:07}_sc-226797.json"
         path.write_text(json.dumps(content | {"annotations": [annotation] * (1 + number % 3)}))
-        files.append(File(path.name, str(path)))
+        files.append(path)
 
     def ours() -> object:
-        return [read_label(file, file, needs_box=True) for file in files]
+        nothing = [-1] * len(files)
+        return read_labels(LabelRequest([os.fsencode(file) for file in files], nothing, nothing))
 
     def usual() -> object:
         loaded = []
         for file in files:
-            with Path(file.path).open() as opened:
+            with file.open() as opened:
                 loaded.append(json.load(opened))
         return loaded
 

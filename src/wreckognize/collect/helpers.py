@@ -15,7 +15,6 @@ from typing import Self
 
 import msgspec
 
-import wreckognize
 from wreckognize.collect.helper import Answer, Request, answer, receive, send
 
 MOST = 8
@@ -77,7 +76,7 @@ class Helpers:
         return answer(request) if told is None else told
 
     def _start(self) -> subprocess.Popen[bytes] | None:
-        package = str(Path(wreckognize.__file__).parents[1])
+        package = str(Path(__file__).parents[2])
         # -P and an own path: neither the current folder nor its modules are imported.
         command = [sys.executable, "-P", "-m", "wreckognize.collect.helper"]
         paths = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
