@@ -18,7 +18,7 @@ import msgspec
 from wreckognize.collect.helper import Answer, Request, answer, receive, send
 
 MOST = 8
-"""More only wait for one another and for the disk, and each takes some 30 MB."""
+"""More only wait for one another and for the disk, and each takes some 20 MB."""
 
 _ANSWERS = msgspec.msgpack.Decoder(Answer)
 
