@@ -15,6 +15,7 @@ from pathlib import Path
 
 import predictions
 
+import collecting
 import commands
 import figures
 import material
@@ -40,6 +41,10 @@ class Ground:
 SECTIONS: dict[str, Callable[[Ground], Iterator[Row]]] = {
     "predictions": lambda ground: predictions.rows(material.find(ground.own("predictions")), ground.long),
     "training": lambda ground: training.rows(material.find(ground.own("training")), ground.folder / "training"),
+    "collecting": lambda ground: iter(
+        collecting.label_rows(ground.own("collecting"), 500_000 if ground.long else 50_000)
+    ),
+    "near": lambda ground: iter(collecting.hash_rows(500_000)),
     "figures": lambda ground: figures.rows(),
     "commands": lambda ground: commands.rows(ground.own("commands")),
 }

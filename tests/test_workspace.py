@@ -7,7 +7,7 @@ import pytest
 
 from wreckognize.errors import WorkspaceError
 from wreckognize.files import atomic_write
-from wreckognize.workspace import fingerprint_of, open_workspace, tree_signature
+from wreckognize.workspace import fingerprint_of, open_workspace
 
 
 class Counter:
@@ -128,23 +128,6 @@ def test_a_folder_that_cannot_be_made_is_said(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(WorkspaceError, match="cannot be written"), open_workspace(tmp_path / "file" / "run"):
         pass
-
-
-def test_the_signature_of_a_tree_changes_with_names_sizes_and_times(tmp_path):
-    (tmp_path / "deep").mkdir()
-    photo = tmp_path / "deep" / "a.jpg"
-    photo.write_bytes(b"1")
-    os.utime(photo, ns=(1, 1))
-    signatures = [tree_signature([tmp_path])]
-    os.utime(photo, ns=(2, 2))
-    signatures.append(tree_signature([tmp_path]))
-    photo.rename(photo.with_name("b.jpg"))
-    signatures.append(tree_signature([tmp_path]))
-    photo.with_name("b.jpg").write_bytes(b"22")
-    os.utime(photo.with_name("b.jpg"), ns=(2, 2))
-    signatures.append(tree_signature([tmp_path]))
-    assert len(set(signatures)) == 4
-    assert tree_signature([tmp_path / "deep" / "b.jpg"]) == signatures[-1]
 
 
 def test_the_fingerprint_does_not_depend_on_the_order_of_keys():

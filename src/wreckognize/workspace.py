@@ -297,28 +297,3 @@ def fingerprint_of(inputs: Mapping[str, Any]) -> str:
     """sha256 over the canonical JSON of ``inputs``."""
     text = json.dumps(inputs, sort_keys=True, ensure_ascii=False, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def tree_signature(paths: Iterable[Path]) -> str:
-    """sha256 over name, size and time of every file below ``paths``: changes when a source does."""
-    digest = hashlib.sha256()
-    for path in sorted(paths):
-        for name, size, changed in sorted(_files(path)):
-            digest.update(f"{name}\0{size}\0{changed}\n".encode(errors="surrogateescape"))
-    return digest.hexdigest()
-
-
-def _files(path: Path) -> Iterator[tuple[str, int, int]]:
-    if path.is_file():
-        status = path.stat()
-        yield str(path), status.st_size, status.st_mtime_ns
-        return
-    stack = [str(path)]
-    while stack:
-        with os.scandir(stack.pop()) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    stack.append(entry.path)
-                else:
-                    status = entry.stat(follow_symlinks=False)
-                    yield entry.path, status.st_size, status.st_mtime_ns

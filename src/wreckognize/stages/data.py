@@ -16,7 +16,6 @@ from wreckognize.settings import SystemSettings
 from wreckognize.stages.alike import Links, find_links, hashes_of, links_inputs
 from wreckognize.stages.looking import teacher_predictions
 from wreckognize.stages.run import REVISIONS, Run
-from wreckognize.workspace import tree_signature
 
 _NAMED = 10
 
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 def collect(run: Run) -> None:
     """Sources -> ``catalog/``, ``quarantine.csv``."""
     from wreckognize.collect import collect as collect_sources
-    from wreckognize.collect import paths_read
+    from wreckognize.collect import paths_read, tree_signature
 
     study = run.study
     outputs = [run.path("catalog", f"{name}.parquet") for name in ("photos", "boxes", "quarantine", "tally")]
@@ -36,7 +35,9 @@ def collect(run: Run) -> None:
 
     def action() -> None:
         try:
-            collected = collect_sources(study.sources, seed=study.seed, progress=run.progress)
+            collected = collect_sources(
+                study.sources, seed=study.seed, progress=run.progress, cache=run.path("cache")
+            )
         except TooManyFailuresError as error:
             rows = pl.DataFrame(error.rows, schema=QUARANTINE_SCHEMA, orient="row")
             atomic_write(run.path("quarantine.csv"), rows.write_csv())
