@@ -174,7 +174,7 @@ def out_of_fold(
     )
     seen = run_pass(
         held_out,
-        looker.open,
+        looker,
         looker.stream,
         parts=folder / "parts",
         key=student.key,
