@@ -19,7 +19,7 @@ from wreckognize.evidence.findings import Findings
 from wreckognize.files import atomic_write
 from wreckognize.progress import Progress, Silent
 from wreckognize.settings import SystemAsTeacher, SystemSettings
-from wreckognize.stages import alike, data, deciding, judging, learning, looking, results
+from wreckognize.stages import alike, data, deciding, judging, learning, looking, results, scaling
 from wreckognize.stages.run import Run
 from wreckognize.study import Study
 from wreckognize.workspace import open_workspace
@@ -79,8 +79,12 @@ def run(
         )
     folder = Path(out) if out is not None else Path("runs") / study.study
     systems = chosen_systems(study, only)
-    with open_workspace(folder.absolute()) as workspace:
-        run = Run(study, workspace, progress or Silent())
+    progress = progress or Silent()
+    with (
+        open_workspace(folder.absolute()) as workspace,
+        scaling.executor_of(study, workspace.root, progress) as executor,
+    ):
+        run = Run(scaling.fetch(study, workspace.root, progress), workspace, progress, executor)
 
         def reached(step: Until) -> bool:
             return STEPS.index(step) <= STEPS.index(until)
