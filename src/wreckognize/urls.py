@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 SCHEMES = ("s3", "file")
-_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(/+)(.*)", re.DOTALL)
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(?:(/+)(.*))?", re.DOTALL)
 
 
 def url_of(path: str | Path) -> str | None:
@@ -16,13 +16,15 @@ def url_of(path: str | Path) -> str | None:
     's3://bucket/some photos'
     >>> url_of("file:/mnt/photos")
     'file:///mnt/photos'
+    >>> url_of(Path("s3://"))
+    's3://'
     >>> url_of("photos/normal") is None
     True
     """
     found = _URL.fullmatch(str(path))
     if found is None:
         return None
-    scheme, slashes, rest = found[1].lower(), found[2], found[3].rstrip("/")
+    scheme, slashes, rest = found[1].lower(), found[2] or "", (found[3] or "").rstrip("/")
     return f"file:///{rest}" if scheme == "file" and len(slashes) != 2 else f"{scheme}://{rest}"
 
 

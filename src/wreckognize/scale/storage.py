@@ -74,6 +74,17 @@ class Storage:
         ]
         return sorted(below, key=lambda one: one.name)
 
+    def exists(self, url: str) -> bool:
+        """Whether there is an object or anything below a prefix.
+
+        Raises:
+            StorageError: no permission, or it kept failing.
+        """
+        from pyarrow.fs import FileType
+
+        system, path = self._open(url)
+        return bool(self._trying(url, lambda: system.get_file_info(path)).type != FileType.NotFound)
+
     def read(self, url: str) -> bytes:
         """The bytes of one object.
 
