@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wreckognize import errors
@@ -67,6 +67,7 @@ def go(table, executor, folder, size, key="k"):
     )
 
 
+@settings(max_examples=12)  # each part is synced to the disk
 @given(st.integers(0, 40), st.integers(1, 9), st.permutations(range(8)), st.integers(0, 6))
 def test_the_tables_are_those_of_the_rows_whoever_does_the_parts(rows, size, order, stops_after):
     table = pl.DataFrame({"number": range(rows)}, schema=SCHEMA)

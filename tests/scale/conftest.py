@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import os
 import shutil
-import socket
-import subprocess
-import sys
-import tempfile
 import threading
 import time
 import urllib.request
@@ -17,18 +12,14 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import psutil
 import pytest
+from clusters import TwoNodes
 
 from wreckognize.scale.storage import Storage
 from wreckognize.settings import StorageSettings
 
 BUCKET = "photos"
 _OWN = {"AWS_ACCESS_KEY_ID": "nobody", "AWS_SECRET_ACCESS_KEY": "nothing", "AWS_EC2_METADATA_DISABLED": "true"}
-
-# Ray reads these once, when it is imported.
-os.environ.setdefault("RAY_AUTH_MODE", "token")
-os.environ.setdefault("RAY_AUTH_TOKEN", "0123456789abcdef" * 4)
 
 
 class S3:
@@ -146,67 +137,6 @@ def flaky(s3: S3) -> Iterator[Flaky]:
     yield proxy
     proxy.server.shutdown()
     proxy.server.server_close()
-
-
-class Node:
-    """A node of a Ray cluster, as `ray start` makes one, with two logical CPUs."""
-
-    def __init__(self, *arguments: str) -> None:
-        command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--disable-usage-stats"]
-        command += ["--num-cpus=2", f"--object-store-memory={100 * 2**20}", "--min-worker-port=0"]
-        command += ["--max-worker-port=0", *arguments]
-        quiet = subprocess.DEVNULL
-        self.process = subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet)
-
-    def kill(self) -> None:
-        """As a machine dies: everything of it at once, without a word to anybody."""
-        parent = psutil.Process(self.process.pid)
-        family = [parent, *parent.children(recursive=True)]
-        for process in family:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
-        self.process.wait(timeout=20)
-        psutil.wait_procs(family, timeout=20)
-
-
-class TwoNodes:
-    """A Ray cluster of two nodes on this machine, two logical CPUs each; the second one comes and goes."""
-
-    def __init__(self) -> None:
-        self.folder = tempfile.mkdtemp(prefix="wr-")
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
-        self.address = f"127.0.0.1:{port}"
-        self.second: Node | None = None
-        head = ("--head", f"--port={port}", f"--temp-dir={self.folder}", "--include-dashboard=false")
-        self.first = Node("--node-ip-address=127.0.0.1", *head)
-
-    def wait_for(self, nodes: int) -> None:
-        """Until so many nodes are alive, a minute at most."""
-        from wreckognize.scale.cluster import import_ray
-
-        ray, until = import_ray(), time.monotonic() + 60
-        here = ray.is_initialized()
-        while time.monotonic() < until:
-            with contextlib.suppress(ConnectionError, ValueError, RuntimeError):
-                if not ray.is_initialized():
-                    ray.init(address=self.address, log_to_driver=False, logging_level="CRITICAL")
-                if sum(node["Alive"] for node in ray.nodes()) == nodes:
-                    break
-            time.sleep(0.3)
-        else:
-            raise TimeoutError(f"{nodes} nodes did not come up")
-        if not here:
-            ray.shutdown()
-
-    def start_second(self) -> None:
-        if self.second is None:
-            self.second = Node("--node-ip-address=127.0.0.1", f"--address={self.address}")
-
-    def kill_second(self) -> None:
-        if self.second is not None:
-            self.second.kill()
-            self.second = None
 
 
 @pytest.fixture(scope="session")

@@ -74,6 +74,7 @@ def _short_folder() -> str:
 def _start(ray: Any, folder: str) -> None:
     # Ray wants a token between its own processes, and would write one into the home folder.
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    os.environ.setdefault("RAY_agent_register_timeout_ms", "120000")  # on a busy machine it dies of impatience
     ray.init(
         address="local",
         object_store_memory=OBJECT_STORE_BYTES,
