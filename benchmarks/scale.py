@@ -157,7 +157,7 @@ def main() -> None:
         seconds_a_part(16, StandIn(1.0), cluster, clock)
         gaps = np.diff(clock.at)
         print(
-            f"a node killed after 6 of 16 parts: longest wait for a part {gaps.max():.1f} s (else {median(gaps):.1f})"
+            f"a node killed after 6 of 16 parts: longest wait for a finished part {gaps.max():.1f} s (else {median(gaps):.1f})"
         )
         cluster.close()
     finally:

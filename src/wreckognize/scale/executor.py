@@ -249,7 +249,7 @@ class _Crew:
 
 def _reason(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return " ".join(lines)[:300] or type(error).__name__
+    return " ".join(lines)[:160] or type(error).__name__
 
 
 def _words(resources: Mapping[str, float]) -> str:
