@@ -17,6 +17,13 @@ os.environ.setdefault("RAY_AUTH_MODE", "token")
 os.environ.setdefault("RAY_agent_register_timeout_ms", "120000")  # on a busy machine a node dies of impatience
 os.environ.setdefault("RAY_AUTH_TOKEN", "0123456789abcdef" * 4)
 
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "nobody",
+    "AWS_SECRET_ACCESS_KEY": "nothing",
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+"""Of the storage that tests start on loopback; every machine of a cluster needs its own."""
+
 
 class Node:
     """A node of a Ray cluster, as `ray start` makes one, with two logical CPUs."""
@@ -26,7 +33,9 @@ class Node:
         command += ["--num-cpus=2", f"--object-store-memory={100 * 2**20}", "--min-worker-port=0"]
         command += ["--max-worker-port=0", *arguments]
         quiet = subprocess.DEVNULL
-        self.process = subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet)
+        self.process = subprocess.Popen(
+            command, stdin=quiet, stdout=quiet, stderr=quiet, env=os.environ | CREDENTIALS
+        )
 
     def kill(self) -> None:
         """As a machine dies: everything of it at once, without a word to anybody."""

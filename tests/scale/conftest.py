@@ -13,13 +13,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from clusters import TwoNodes
+from clusters import CREDENTIALS, TwoNodes
 
 from wreckognize.scale.storage import Storage
 from wreckognize.settings import StorageSettings
 
 BUCKET = "photos"
-_OWN = {"AWS_ACCESS_KEY_ID": "nobody", "AWS_SECRET_ACCESS_KEY": "nothing", "AWS_EC2_METADATA_DISABLED": "true"}
 
 
 class S3:
@@ -59,8 +58,8 @@ class S3:
 def s3() -> Iterator[S3]:
     pytest.importorskip("pyarrow", reason="needs the extra [ray]: make cluster")
     moto = pytest.importorskip("moto.moto_server.threaded_moto_server", reason="needs moto[server]: make cluster")
-    before = {name: os.environ.get(name) for name in _OWN}
-    os.environ.update(_OWN)
+    before = {name: os.environ.get(name) for name in CREDENTIALS}
+    os.environ.update(CREDENTIALS)
     server = moto.ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     try:

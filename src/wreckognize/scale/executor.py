@@ -211,7 +211,9 @@ class _Crew:
             answer = self._ray.get(reference, timeout=_TAKE_SECONDS)
         except exceptions.RayTaskError as error:  # raised within the work, and not on purpose
             raise ClusterError(
-                f"a worker failed: {str(error).strip().splitlines()[-1]}", remedy="see the lines above it"
+                f"a worker failed: {str(error).strip().splitlines()[-1]}",
+                remedy="run it with --on here to see whether the work or the machine is at fault; what is finished is "
+                "not done again",
             ) from error
         except exceptions.RayError as error:
             return self._lose(hand, error)
