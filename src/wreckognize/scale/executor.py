@@ -241,7 +241,7 @@ class _Crew:
 
     def dismiss(self) -> None:
         """Let all workers tidy up and go."""
-        closing = [hand.actor.close.remote() for hand in self.ready()]
+        closing = [hand.actor.close.remote() for hand in self._hands]
         if closing:
             self._ray.wait(closing, num_returns=len(closing), timeout=_CLOSE_SECONDS)
         for hand in self._hands:
