@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from wreckognize.errors import Problem, StudyError, WeightsError
-from wreckognize.settings import SourceBase, SystemSettings, TeacherSettings
+from wreckognize.errors import Problem, StorageError, StudyError, WeightsError
+from wreckognize.settings import ScaleSettings, SourceBase, SystemSettings, TeacherSettings
 from wreckognize.study import STARTER, Study, is_random, resolve_weights
 from wreckognize.study.paths import count_files, matches
 from wreckognize.study.weights import starter_path
+from wreckognize.urls import url_of
 
 _PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".heic", ".heif")
 _COUNTED = 100_000  # files in a folder; what lies beyond is not worth the wait
@@ -126,7 +127,8 @@ def study_checks(path: Path) -> list[Check]:
     photos = {source.name: _photo_count(source) for source in study.sources}
     return [
         Check("study", True, f"{study.study}: {len(study.sources)} sources, {len(study.systems)} systems"),
-        *(_source_check(source, photos[source.name]) for source in study.sources),
+        *(_source_check(source, photos[source.name]) for source in study.sources if not _urls(source)),
+        *(storage_check(source, study.scale) for source in study.sources if _urls(source)),
         *(_weights_check(name, weights) for name, weights in _weights(study)),
         disk_check(Path.cwd(), needed=_disk_needed(study.systems, sum(photos.values()))),
     ]
@@ -144,6 +146,26 @@ def _source_check(source: SourceBase, photos: int) -> Check:
     return (
         Check(name, True, found) if photos else Check(name, False, found, "put photos there, or correct the path")
     )
+
+
+def _urls(source: SourceBase) -> list[str]:
+    return [url for path in source.images if (url := url_of(path)) is not None]
+
+
+def storage_check(source: SourceBase, scale: ScaleSettings) -> Check:
+    """Whether something lies below a source's URLs, and may be read; the storage is asked once for each."""
+    from wreckognize.scale.storage import Storage
+
+    name, storage = f"source {source.name}", Storage(scale.storage)
+    try:
+        empty = [url for url in _urls(source) if not storage.exists(url)]
+    except StorageError as error:
+        return Check(name, False, f"{error.where}: {error.what}", error.remedy)
+    if empty:
+        return Check(
+            name, False, f"nothing lies there: {', '.join(empty)}", "correct the URL, or upload the photos"
+        )
+    return Check(name, True, f"{', '.join(_urls(source))}: answers, not counted; {source.role}")
 
 
 def _photo_count(source: SourceBase) -> int:

@@ -5,6 +5,8 @@ WreckognizeError               what, where, what to do; carries the exit code of
 |  |- StudyError               2: every problem of a study file at once
 |  |- WorkspaceError           2: the run's folder is held by another run, read-only, or not a run
 |  |- MissingExtraError        2: an optional part of the package is not installed
+|  |- StorageError             2: object storage is not there, may not be read, or keeps failing
+|  |- ClusterError             2: other machines cannot be used, or failed too often
 |  `- WeightsError             2: weights are missing or are not what they were said to be
 |- GuardError                  1: a guard or gate said no
 |  |- LeakError                1: photos stand on both sides of the split
@@ -35,9 +37,22 @@ class WreckognizeError(Exception):
         self.what, self.where, self.remedy = what, where, remedy
         super().__init__(self._text())
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Errors come whole from other processes, whatever their constructors ask for."""
+        return _rebuilt, (type(self), self.args, self.__dict__)
+
     def _text(self) -> str:
         head = f"{self.where}: {self.what}" if self.where else self.what
         return f"{head}\n  what to do: {self.remedy}" if self.remedy else head
+
+
+def _rebuilt(
+    kind: type[WreckognizeError], args: tuple[object, ...], attributes: dict[str, object]
+) -> WreckognizeError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(attributes)
+    return error
 
 
 class UsageError(WreckognizeError):
@@ -83,6 +98,14 @@ class MissingExtraError(UsageError):
             f"{needed_for} needs the extra [{extra}], which is not installed",
             remedy=f'pip install "wreckognize[{extra}]"',
         )
+
+
+class StorageError(UsageError):
+    """Object storage is not there, may not be read or written, or keeps failing."""
+
+
+class ClusterError(UsageError):
+    """Other machines cannot be used: not to be reached, of other versions, or failing too often."""
 
 
 class WeightsError(UsageError):

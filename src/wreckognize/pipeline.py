@@ -27,6 +27,7 @@ from wreckognize.stages import (
     learning,
     looking,
     results,
+    scaling,
     search_results,
     searching,
 )
@@ -89,8 +90,12 @@ def run(
         )
     folder = Path(out) if out is not None else Path("runs") / study.study
     systems = chosen_systems(study, only)
-    with open_workspace(folder.absolute()) as workspace:
-        run = Run(study, workspace, progress or Silent())
+    progress = progress or Silent()
+    with (
+        open_workspace(folder.absolute()) as workspace,
+        scaling.executor_of(study, workspace.root, progress) as executor,
+    ):
+        run = Run(scaling.fetch(study, workspace.root, progress), workspace, progress, executor)
 
         _photos(run, until, unlock)
         atomic_write(run.path("study.yaml"), study.resolved())
@@ -126,8 +131,11 @@ def search(
     *teachers, _ = chosen_systems(study, [settings.system])
     folder = Path(out) if out is not None else Path("runs") / study.study
     listener = progress or Silent()
-    with open_workspace(folder.absolute(), beside=listener.say) as workspace:
-        run = Run(study, workspace, listener)
+    with (
+        open_workspace(folder.absolute(), beside=listener.say) as workspace,
+        scaling.executor_of(study, workspace.root, listener) as executor,
+    ):
+        run = Run(scaling.fetch(study, workspace.root, listener), workspace, listener, executor)
         _photos(run, "split", None)
         for teacher in teachers:
             _advance(run, teacher, "train", teaches=True)

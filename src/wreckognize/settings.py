@@ -11,9 +11,18 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_serializer, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    model_serializer,
+    model_validator,
+)
 
 from wreckognize.catalog import Role, SplitName
+from wreckognize.urls import url_of
 
 # Numbers and switches are strict: `epochs: "5"` or `epochs: true` is a mistake, not a five or a one.
 Share = Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]
@@ -32,8 +41,14 @@ def _as_tuple(value: object) -> object:
     return (value,) if isinstance(value, str | Path) else value
 
 
-Paths = Annotated[tuple[Path, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
-"""One path or a list of them; globs allowed. Resolved against the study file's folder by `study`."""
+def _written(path: Path) -> str:
+    return url_of(path) or str(path)
+
+
+_Place = Annotated[Path, PlainSerializer(_written, when_used="json")]
+Paths = Annotated[tuple[_Place, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
+"""One path or a list of them; globs allowed. Resolved against the study file's folder by `study`. A URL is kept as a
+path too (`wreckognize.urls.url_of` knows it again)."""
 
 
 class Settings(BaseModel):
@@ -257,6 +272,37 @@ class EvidenceSettings(Settings):
     claim: Literal["any", "majority", "mean_top_two"] = "any"  # how the photos of one claim give one decision
     to_a_person: ToAPersonSettings = ToAPersonSettings()
     shortcuts: Switch = True  # predict on photos altered in shape and compression too
+
+
+class StorageSettings(Settings):
+    """How object storage is spoken to; credentials come from the environment, never from a study."""
+
+    endpoint: str | None = None  # of an S3 API other than Amazon's, e.g. https://storage.example.org
+    region: str | None = None
+    attempts: Annotated[int, Field(strict=True, ge=1, le=20)] = 6  # of each request, with growing pauses
+    timeout: Annotated[float, Field(strict=True, gt=0, le=600, allow_inf_nan=False)] = 30  # seconds of a request
+
+
+class ScaleSettings(Settings):
+    """Where photos are looked at: here, or by the machines of a Ray cluster.
+
+    None of it changes a table; so none of it is part of any stage's fingerprint.
+    """
+
+    on: Literal["here", "ray"] = "here"
+    address: str | None = None  # HOST:PORT of a cluster, or `auto`; none: Ray is started on this machine
+    workers_per_node: Count | None = (
+        None  # default: one a GPU; on a node without GPUs one, which has all its cores
+    )
+    patience: Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)] = 300  # seconds without any worker
+    storage: StorageSettings = StorageSettings()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _an_address_means_ray(cls, given: object) -> object:
+        if isinstance(given, dict) and given.get("address") is not None and "on" not in given:
+            return {**given, "on": "ray"}
+        return given
 
 
 class SystemSettings(Settings):

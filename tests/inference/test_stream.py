@@ -1,3 +1,6 @@
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
 import polars as pl
 import pytest
@@ -68,6 +71,12 @@ def test_suppression_keeps_the_best_above_the_confidence():
     assert len(suppress(boxes, confidences, StreamSettings(64, candidates=1))[0]) == 1
 
 
+@dataclass(frozen=True)
+class Opener:
+    open: Callable
+    files: tuple = ()
+
+
 def table_of(photos):
     rows = [(photo.photo, str(photo.path), "s", photo.width, photo.height) for photo in photos]
     return pl.DataFrame(rows, schema=["photo", "path", "source", "width", "height"], orient="row")
@@ -93,7 +102,7 @@ def test_a_pass_goes_on_after_the_parts_that_stand(photos, detector, tmp_path, m
     def go(key="k"):
         return run_pass(
             table,
-            open_watched,
+            Opener(open_watched),
             StreamSettings(64),
             parts=tmp_path / "parts",
             key=key,
@@ -119,7 +128,7 @@ def test_a_pass_names_photos_it_could_not_read(photos, detector, tmp_path):
     photos[3].path.unlink()
     seen = run_pass(
         table_of(photos),
-        lambda: detector,
+        Opener(lambda: detector),
         StreamSettings(64),
         parts=tmp_path / "parts",
         key="k",
@@ -133,7 +142,7 @@ def test_a_pass_names_photos_it_could_not_read(photos, detector, tmp_path):
 def test_a_pass_over_no_photos_is_empty(detector, tmp_path):
     seen = run_pass(
         table_of([]),
-        lambda: detector,
+        Opener(lambda: detector),
         StreamSettings(64),
         parts=tmp_path / "parts",
         key="k",

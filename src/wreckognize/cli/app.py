@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -35,6 +35,14 @@ Set = Annotated[
         "--set", help="Set any field, e.g. systems.ver5.train.epochs=5. May be repeated.", metavar="KEY=VALUE"
     ),
 ]
+On = Annotated[
+    Literal["here", "ray"] | None,
+    typer.Option(
+        "--on",
+        help="Who looks at the photos: this process, or the machines of a Ray cluster (scale.address; without one, a "
+        "Ray on this machine). The tables are the same.",
+    ),
+]
 Only = Annotated[
     list[str] | None,
     typer.Option(
@@ -58,10 +66,12 @@ def _run_until(
     set_: list[str] | None,
     only: list[str] | None,
     unlock: str | None = None,
+    on: str | None = None,
 ) -> None:
     from wreckognize.cli.running import run_study
 
-    run_study(study, step, out=out, overrides=set_ or [], only=only or [], unlock=unlock)
+    overrides = [*(set_ or []), *([f"scale.on={on}"] if on else [])]
+    run_study(study, step, out=out, overrides=overrides, only=only or [], unlock=unlock)
 
 
 def _show_version(wanted: bool) -> None:
@@ -82,13 +92,15 @@ def _options(
 
 
 @app.command()
-def run(study: StudyFile, out: Out = None, set_: Set = None, only: Only = None, unlock: Unlock = None) -> None:
+def run(
+    study: StudyFile, out: Out = None, set_: Set = None, only: Only = None, unlock: Unlock = None, on: On = None
+) -> None:
     """Do the whole study, from photos to report.
 
     Stages whose settings, versions and input files are unchanged are not done again, so after an interruption the
     same command goes on where it stood.
     """
-    _run_until("report", study, out, set_, only, unlock)
+    _run_until("report", study, out, set_, only, unlock, on)
 
 
 @app.command()
@@ -98,35 +110,41 @@ def collect(study: StudyFile, out: Out = None, set_: Set = None, unlock: Unlock 
 
 
 @app.command()
-def split(study: StudyFile, out: Out = None, set_: Set = None, unlock: Unlock = None) -> None:
+def split(study: StudyFile, out: Out = None, set_: Set = None, unlock: Unlock = None, on: On = None) -> None:
     """Collect, look at every photo once with the teacher, then split and lock the test set."""
-    _run_until("split", study, out, set_, None, unlock)
+    _run_until("split", study, out, set_, None, unlock, on)
 
 
 @app.command()
-def label(study: StudyFile, out: Out = None, set_: Set = None, only: Only = None, unlock: Unlock = None) -> None:
+def label(
+    study: StudyFile, out: Out = None, set_: Set = None, only: Only = None, unlock: Unlock = None, on: On = None
+) -> None:
     """Everything up to each system's labels."""
-    _run_until("label", study, out, set_, only, unlock)
+    _run_until("label", study, out, set_, only, unlock, on)
 
 
 @app.command()
-def train(study: StudyFile, out: Out = None, set_: Set = None, only: Only = None, unlock: Unlock = None) -> None:
+def train(
+    study: StudyFile, out: Out = None, set_: Set = None, only: Only = None, unlock: Unlock = None, on: On = None
+) -> None:
     """Everything up to the trained systems."""
-    _run_until("train", study, out, set_, only, unlock)
+    _run_until("train", study, out, set_, only, unlock, on)
 
 
 @app.command()
 def evaluate(
-    study: StudyFile, out: Out = None, set_: Set = None, only: Only = None, unlock: Unlock = None
+    study: StudyFile, out: Out = None, set_: Set = None, only: Only = None, unlock: Unlock = None, on: On = None
 ) -> None:
     """Everything up to each system's figures on the locked test set."""
-    _run_until("evaluate", study, out, set_, only, unlock)
+    _run_until("evaluate", study, out, set_, only, unlock, on)
 
 
 @app.command()
-def report(study: StudyFile, out: Out = None, set_: Set = None, only: Only = None, unlock: Unlock = None) -> None:
+def report(
+    study: StudyFile, out: Out = None, set_: Set = None, only: Only = None, unlock: Unlock = None, on: On = None
+) -> None:
     """Everything, ending with the report: the same as `run`."""
-    _run_until("report", study, out, set_, only, unlock)
+    _run_until("report", study, out, set_, only, unlock, on)
 
 
 @app.command()

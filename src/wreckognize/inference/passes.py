@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol, Self
 
 import numpy as np
 import polars as pl
 
 from wreckognize.catalog import PREDICTION_SCHEMA, QUARANTINE_SCHEMA
 from wreckognize.detectors.port import Detector
-from wreckognize.files import atomic_write, write_table
+from wreckognize.inference.executor import Doing, Executor, Here, Tables, Tick, run_in_parts
 from wreckognize.inference.stream import Look, PhotoFile, StreamSettings, look_at
 from wreckognize.progress import Progress
 
@@ -22,11 +22,6 @@ _EMBEDDING_COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
     "embedding": pl.List(pl.Float32),
 }
 EMBEDDING_SCHEMA = pl.Schema(_EMBEDDING_COLUMNS)
-_EMPTY = {
-    "predictions": pl.DataFrame(schema=PREDICTION_SCHEMA),
-    "embeddings": pl.DataFrame(schema=EMBEDDING_SCHEMA),
-    "unread": pl.DataFrame(schema=QUARANTINE_SCHEMA),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,54 +39,97 @@ class Pass:
     unread: pl.DataFrame
 
 
+class Opener(Protocol):
+    """Whatever can open a detector, here or, pickled, on another machine."""
+
+    @property
+    def files(self) -> Sequence[Path]:
+        """The files it is opened from."""
+        ...
+
+    def moved(self, folder: Path) -> Self:
+        """The same, opened from copies of `files` in this folder."""
+        ...
+
+    def open(self) -> Detector:
+        """Load it."""
+        ...
+
+
+@dataclass(frozen=True)
+class Looking:
+    """The `Work` of a pass: every photo once through a detector.
+
+    Attributes:
+        opener: opens the detector.
+        settings: of the stream.
+    """
+
+    opener: Opener
+    settings: StreamSettings
+
+    @property
+    def schemas(self) -> Mapping[str, pl.Schema]:
+        """Predictions, embeddings, and what could not be read."""
+        return {"predictions": PREDICTION_SCHEMA, "embeddings": EMBEDDING_SCHEMA, "unread": QUARANTINE_SCHEMA}
+
+    @property
+    def files(self) -> Sequence[Path]:
+        """The detector's."""
+        return self.opener.files
+
+    def moved(self, folder: Path) -> Self:
+        """With the detector's files in another folder."""
+        return replace(self, opener=self.opener.moved(folder))
+
+    def start(self) -> Doing:
+        """Open the detector."""
+        detector = self.opener.open()
+
+        def look(rows: pl.DataFrame, tick: Tick) -> Tables:
+            looks: list[Look] = []
+            for one in look_at(_files(rows), detector, self.settings):
+                looks.append(one)
+                tick(1)
+            return _tables(rows, looks)
+
+        return look
+
+
 def run_pass(
     photos: pl.DataFrame,
-    open_detector: Callable[[], Detector],
+    opener: Opener,
     settings: StreamSettings,
     *,
     parts: Path,
     key: str,
     progress: Progress,
     description: str,
+    executor: Executor | None = None,
 ) -> Pass:
     """Look at every photo once.
 
     Args:
         photos: ``PHOTO_SCHEMA``.
-        open_detector: called only if something is left to do.
+        opener: opens the detector; asked only if something is left to do.
         settings: of the stream.
         parts: a folder for finished parts. Parts of another ``key`` are thrown away.
         key: says what the parts depend on (weights, photos, settings).
         progress: where to report.
         description: what the progress bar says.
+        executor: who does the parts; this process by default.
     """
-    _claim(parts, key)
-    names = photos["photo"].to_list()
-    starts = range(0, len(names), PART_PHOTOS)
-    open_parts = [number for number, _ in enumerate(starts) if not _part(parts, number, "unread").exists()]
-    with progress.task(description, len(names)) as task:
-        task.advance(len(names) - sum(len(names[starts[n] : starts[n] + PART_PHOTOS]) for n in open_parts))
-        detector = open_detector() if open_parts else None
-        for number in open_parts:
-            assert detector is not None  # for the type checker: it was opened above
-            rows = photos.slice(starts[number], PART_PHOTOS)
-            looks: list[Look] = []
-            for look in look_at(_files(rows), detector, settings):
-                looks.append(look)
-                task.advance()
-            _write_part(parts, number, rows, looks)
-    return Pass(*(_gather(parts, len(starts), kind) for kind in ("predictions", "embeddings", "unread")))
-
-
-def _claim(parts: Path, key: str) -> None:
-    owner = parts / "key.txt"
-    if owner.exists() and owner.read_text() != key:
-        shutil.rmtree(parts)
-    atomic_write(owner, key)
-
-
-def _part(parts: Path, number: int, kind: str) -> Path:
-    return parts / f"{kind}-{number:05d}.parquet"
+    tables = run_in_parts(
+        photos,
+        Looking(opener, settings),
+        executor or Here(),
+        size=PART_PHOTOS,
+        folder=parts,
+        key=key,
+        progress=progress,
+        description=description,
+    )
+    return Pass(**tables)
 
 
 def _files(photos: pl.DataFrame) -> list[PhotoFile]:
@@ -99,23 +137,21 @@ def _files(photos: pl.DataFrame) -> list[PhotoFile]:
     return [PhotoFile(photo, Path(path), width, height) for photo, path, width, height in columns.iter_rows()]
 
 
-def _write_part(parts: Path, number: int, photos: pl.DataFrame, looks: list[Look]) -> None:
-    """Write one part; ``unread`` comes last and says that the part is whole."""
+def _tables(photos: pl.DataFrame, looks: list[Look]) -> Tables:
     looks = sorted(looks, key=lambda look: look.photo)
-    write_table(_part(parts, number, "predictions"), predictions_table(looks))
     seen = [look for look in looks if look.feature is not None]
-    write_table(
-        _part(parts, number, "embeddings"),
-        pl.DataFrame(
-            {"photo": [look.photo for look in seen], "embedding": [look.feature for look in seen]},
-            schema=EMBEDDING_SCHEMA,
-        ),
-    )
     sources = dict(photos.select("photo", "source").iter_rows())
     unread = [
         (sources[look.photo], look.photo, look.error.reason, look.error.remedy) for look in looks if look.error
     ]
-    write_table(_part(parts, number, "unread"), pl.DataFrame(unread, schema=QUARANTINE_SCHEMA, orient="row"))
+    return {
+        "predictions": predictions_table(looks),
+        "embeddings": pl.DataFrame(
+            {"photo": [look.photo for look in seen], "embedding": [look.feature for look in seen]},
+            schema=EMBEDDING_SCHEMA,
+        ),
+        "unread": pl.DataFrame(unread, schema=QUARANTINE_SCHEMA, orient="row"),
+    }
 
 
 def predictions_table(looks: list[Look]) -> pl.DataFrame:
@@ -134,7 +170,3 @@ def predictions_table(looks: list[Look]) -> pl.DataFrame:
         },
         schema=PREDICTION_SCHEMA,
     )
-
-
-def _gather(parts: Path, count: int, kind: str) -> pl.DataFrame:
-    return pl.concat([_EMPTY[kind], *(pl.read_parquet(_part(parts, number, kind)) for number in range(count))])

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shutil
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import polars as pl
 
 from wreckognize import images
+from wreckognize.catalog import QUARANTINE_SCHEMA
 from wreckognize.errors import InputError, UsageError
 from wreckognize.files import write_table
+from wreckognize.inference.executor import Doing, Tables, Tick, run_in_parts
 from wreckognize.stages.run import REVISIONS, Run, versions
+from wreckognize.workspace import fingerprint_of
 
 _THREADS = 2
+_PART_PHOTOS = 2048
 _NAMED = 10
 
 
@@ -36,46 +41,93 @@ class Links:
 
 def look_alike(run: Run) -> None:
     """The perceptual hash of every photo -> ``catalog/hashes.parquet``."""
-    from wreckognize.curate.near import HASH_SCHEMA, perceptual_hash
-
     photos = run.catalog.photos
     output = run.path("catalog", "hashes.parquet")
-
-    def hash_of(path: str) -> str | InputError | None:
-        try:
-            return perceptual_hash(images.decode(Path(path)))
-        except InputError as error:
-            return error
-
-    def action() -> None:
-        hashes: list[str | None] = []
-        unread: list[str] = []
-        with (
-            run.progress.task("what photos look like", photos.height) as task,
-            ThreadPoolExecutor(_THREADS, thread_name_prefix="hash") as pool,
-        ):
-            for photo, found in zip(photos["photo"], pool.map(hash_of, photos["path"]), strict=True):
-                task.advance()
-                if isinstance(found, InputError):
-                    unread.append(f"{photo}: {found.reason}")
-                    found = None
-                hashes.append(found)
-        _require_all_read(unread)
-        write_table(output, pl.DataFrame({"photo": photos["photo"], "hash": hashes}, schema=HASH_SCHEMA))
+    parts = run.path("catalog", "parts-alike")
 
     inputs = {
         "revision": REVISIONS["alike"],
         "photos": run.workspace.digest("collect")["catalog/photos.parquet"],
         "versions": {name: versions()[name] for name in ("opencv-python-headless",)},
     }
-    run.workspace.run_stage("alike", inputs, [output], action)
+
+    def action() -> None:
+        tables = run_in_parts(
+            photos,
+            Hashing(),
+            run.executor,
+            size=_PART_PHOTOS,
+            folder=parts,
+            key=fingerprint_of(inputs),
+            progress=run.progress,
+            description="what photos look like",
+        )
+        _require_all_read(tables["unread"])
+        write_table(output, tables["hashes"])
+
+    if run.workspace.run_stage("alike", inputs, [output], action):
+        shutil.rmtree(parts)
 
 
-def _require_all_read(unread: Sequence[str]) -> None:
-    if unread:
+@dataclass(frozen=True)
+class Hashing:
+    """The `Work` of taking every photo's perceptual hash."""
+
+    @property
+    def schemas(self) -> Mapping[str, pl.Schema]:
+        """Hashes (null for a photo that shows too little), and what could not be read."""
+        from wreckognize.curate.near import HASH_SCHEMA
+
+        return {"hashes": HASH_SCHEMA, "unread": QUARANTINE_SCHEMA}
+
+    @property
+    def files(self) -> Sequence[Path]:
+        """None."""
+        return ()
+
+    def moved(self, folder: Path) -> Self:
+        """The same."""
+        return self
+
+    def start(self) -> Doing:
+        """Nothing has to be loaded."""
+        return _hash_all
+
+
+def _hash_all(rows: pl.DataFrame, tick: Tick) -> Tables:
+    from wreckognize.curate.near import HASH_SCHEMA
+
+    found: list[str | InputError | None] = []
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="hash") as pool:
+        for one in pool.map(_hash_of, rows["path"]):
+            tick(1)
+            found.append(one)
+    hashes = [None if isinstance(one, InputError) else one for one in found]
+    unread = [
+        (source, photo, one.reason, one.remedy)
+        for one, source, photo in zip(found, rows["source"], rows["photo"], strict=True)
+        if isinstance(one, InputError)
+    ]
+    return {
+        "hashes": pl.DataFrame({"photo": rows["photo"], "hash": hashes}, schema=HASH_SCHEMA),
+        "unread": pl.DataFrame(unread, schema=QUARANTINE_SCHEMA, orient="row"),
+    }
+
+
+def _hash_of(path: str) -> str | InputError | None:
+    from wreckognize.curate.near import perceptual_hash
+
+    try:
+        return perceptual_hash(images.decode(Path(path)))
+    except InputError as error:
+        return error
+
+
+def _require_all_read(unread: pl.DataFrame) -> None:
+    if not unread.is_empty():
+        rows = [f"{photo}: {reason}" for _, photo, reason, _ in unread.head(_NAMED).iter_rows()]
         raise UsageError(
-            f"{len(unread)} photos can no longer be read as they were collected:\n    "
-            + "\n    ".join(unread[:_NAMED]),
+            f"{unread.height} photos can no longer be read as they were collected:\n    " + "\n    ".join(rows),
             remedy="put them back as they were, or run again: what has changed is collected anew",
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +13,7 @@ from typing import Any, Literal
 import polars as pl
 
 from wreckognize.detectors.port import Detector, Merge
+from wreckognize.detectors.weights import card_path
 from wreckognize.errors import UsageError
 from wreckognize.files import atomic_write, sha256_of, write_table
 from wreckognize.inference.passes import Pass, run_pass
@@ -57,6 +58,18 @@ class Looker:
     def stream(self) -> StreamSettings:
         """How photos go through it."""
         return StreamSettings(self.imgsz)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The weights, and the card beside them."""
+        if is_random(self.weights):
+            return ()
+        weights = Path(self.weights)
+        return (weights, card_path(weights)) if weights.suffix == ".safetensors" else (weights,)
+
+    def moved(self, folder: Path) -> Looker:
+        """The same detector, loaded from copies of `files` in another folder."""
+        return replace(self, weights=str(folder / Path(self.weights).name)) if self.files else self
 
     def open(self) -> Detector:
         """Load it."""
@@ -138,12 +151,13 @@ def _pass_stage(
     def action() -> None:
         seen = run_pass(
             photos,
-            looker.open,
+            looker,
             looker.stream,
             parts=parts,
             key=json.dumps(inputs, sort_keys=True, default=str),
             progress=run.progress,
             description=description,
+            executor=run.executor,
         )
         _require_all_read(seen)
         for table, name in files.items():
@@ -173,7 +187,7 @@ def look(
         UsageError: a photo can no longer be read.
     """
     seen = run_pass(
-        photos, looker.open, looker.stream, parts=parts, key=key, progress=progress, description=description
+        photos, looker, looker.stream, parts=parts, key=key, progress=progress, description=description
     )
     _require_all_read(seen)
     return seen.predictions

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib.metadata
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import polars as pl
 
 from wreckognize.catalog import Catalog
+from wreckognize.inference.executor import Executor, Here
 from wreckognize.progress import Progress
 from wreckognize.settings import SystemSettings
 from wreckognize.study import Study
@@ -40,6 +41,7 @@ class Run:
     study: Study
     workspace: Workspace
     progress: Progress
+    executor: Executor = field(default_factory=Here)  # who looks at photos
 
     def path(self, *parts: str) -> Path:
         """A path below the run's folder."""

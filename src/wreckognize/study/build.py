@@ -23,6 +23,7 @@ from wreckognize.settings import (
     LabelSettings,
     Name,
     PredictSettings,
+    ScaleSettings,
     Source,
     SourceBase,
     SplitSettings,
@@ -76,6 +77,7 @@ class Draft:
     teacher: TeacherSettings | None
     systems: tuple[tuple[Key, SystemSettings], ...]
     evidence: EvidenceSettings | None
+    scale: ScaleSettings | None
     source_names: frozenset[str]
     system_names: frozenset[str]
 
@@ -101,6 +103,7 @@ def build(content: Mapping[str, Any], folder: Path, problems: Problems) -> Draft
     groups = problems.validated(GroupSettings, builder.section(content, ("groups",)), ("groups",))
     split = problems.validated(SplitSettings, builder.section(content, ("split",)), ("split",))
     evidence = problems.validated(EvidenceSettings, builder.section(content, ("evidence",)), ("evidence",))
+    scale = problems.validated(ScaleSettings, builder.section(content, ("scale",)), ("scale",))
     teacher = builder.teacher(builder.section(content, ("teacher",)), ("teacher",))
     return Draft(
         head=head,
@@ -111,6 +114,7 @@ def build(content: Mapping[str, Any], folder: Path, problems: Problems) -> Draft
         teacher=teacher,
         systems=builder.systems(systems, teacher or TeacherSettings()),
         evidence=evidence,
+        scale=scale,
         source_names=frozenset(names_in(sources)),
         system_names=frozenset(names_in(systems)),
     )

@@ -5,18 +5,31 @@ Nothing is written and no library is imported.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from wreckognize.catalog import ROLES, SPLITS
 from wreckognize.errors import WeightsError
-from wreckognize.settings import CocoSource, Source, SystemAsTeacher, SystemSettings, TeacherSettings
+from wreckognize.settings import (
+    CocoSource,
+    ScaleSettings,
+    Source,
+    SystemAsTeacher,
+    SystemSettings,
+    TeacherSettings,
+    YoloSource,
+)
 from wreckognize.study.build import Draft
 from wreckognize.study.paths import holds_files, is_glob, matches
 from wreckognize.study.problems import Problems, show
 from wreckognize.study.reader import Key
 from wreckognize.study.training import missing_modules
 from wreckognize.study.weights import resolve_weights
+from wreckognize.urls import SCHEMES, scheme_of, url_of
+
+_ADDRESS = re.compile(r"auto|(?!ray:)[^/\s]+:[0-9]{1,5}")
 
 
 def check_extras(problems: Problems) -> None:
@@ -33,6 +46,8 @@ def check(draft: Draft, folder: Path, problems: Problems) -> None:
     check_names([(key, system.name) for key, system in draft.systems], "system", problems)
     for key, source in draft.sources:
         check_source(source, key, problems)
+    if draft.scale is not None:
+        check_scale(draft.scale, problems)
     for path in draft.reviews:
         _check_paths([path], ("reviews",), problems, files=True)
     check_split(draft, problems)
@@ -62,6 +77,9 @@ def check_source(source: Source, key: Key, problems: Problems) -> None:
     if isinstance(source, CocoSource):
         _check_paths(source.annotations, (*key, "annotations"), problems, files=True)
     labels = getattr(source, "labels", None)
+    if isinstance(source, YoloSource) and not labels and any(url_of(path) for path in source.images):
+        remedy = "copy the label files to a disk and write `labels: FOLDER`"
+        problems.add((*key, "labels"), "none, with photos by URL", "a folder of label files", remedy)
     if labels:
         _check_paths(labels, (*key, "labels"), problems)
 
@@ -70,6 +88,10 @@ def _check_paths(paths: Sequence[Path], key: Key, problems: Problems, *, files: 
     wanted = "an annotation file" if files else "a folder that holds files"
     remedy = "check the path; it is relative to the study file"
     for path in paths:
+        url = url_of(path)
+        if url is not None:
+            _check_url(url, key, problems)
+            continue
         try:
             found = matches(path)
             if not found:
@@ -84,6 +106,27 @@ def _check_paths(paths: Sequence[Path], key: Key, problems: Problems, *, files: 
             problems.add(
                 key, f"{path!s}, which cannot be read ({error})", wanted, "check the path and permissions"
             )
+
+
+def _check_url(url: str, key: Key, problems: Problems) -> None:
+    """What a URL says can be told without asking the storage, which the run does first of all."""
+    if key[-1] != "images":
+        problems.add(key, f"a URL: {url}", "a path", "only photos are read by URL; copy this to a disk")
+    elif scheme_of(url) not in SCHEMES:
+        problems.unknown(key, scheme_of(url), SCHEMES, "kind of storage")
+    elif not url.partition("://")[2].strip("/"):
+        problems.add(key, f"a URL without a bucket: {url}", "s3://BUCKET/PREFIX")
+    elif find_spec("pyarrow") is None:
+        problems.add(key, "pyarrow not installed", "the extra [ray]", 'pip install "wreckognize[ray]"')
+
+
+def check_scale(scale: ScaleSettings, problems: Problems) -> None:
+    """A cluster needs Ray, and an address that can be one."""
+    if scale.on == "ray" and find_spec("ray") is None:
+        problems.add(("scale", "on"), "ray not installed", "the extra [ray]", 'pip install "wreckognize[ray]"')
+    if scale.address is not None and not _ADDRESS.fullmatch(scale.address):
+        remedy = "run on a machine of the cluster (one where `ray start` was called) and give its head's HOST:PORT"
+        problems.add(("scale", "address"), show(scale.address), "HOST:PORT, or auto", remedy)
 
 
 def check_split(draft: Draft, problems: Problems) -> None:

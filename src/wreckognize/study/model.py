@@ -12,6 +12,7 @@ from wreckognize.recipes import load_recipe
 from wreckognize.settings import (
     EvidenceSettings,
     GroupSettings,
+    ScaleSettings,
     SearchSettings,
     Source,
     SplitSettings,
@@ -41,6 +42,7 @@ class Study:
         split: shares of train, val and test.
         groups: when two photos are nearly the same.
         evidence: how figures are judged.
+        scale: where photos are looked at, and how object storage is spoken to.
         reviews: files with the boxes that people drew in a review.
         teacher: labels whole vehicles for the systems that name no other.
         systems: the rows of the comparison, in file order.
@@ -61,6 +63,7 @@ class Study:
     notice: str = ""
     groups: GroupSettings = field(default_factory=GroupSettings)
     evidence: EvidenceSettings = field(default_factory=EvidenceSettings)
+    scale: ScaleSettings = field(default_factory=ScaleSettings)
     reviews: tuple[Path, ...] = ()
     search: SearchSettings | None = field(default=None, compare=False)
     file: Path | None = field(default=None, compare=False)
@@ -112,6 +115,7 @@ class Study:
             or draft.teacher is None
             or draft.groups is None
             or draft.evidence is None
+            or draft.scale is None
         ):
             raise StudyError(problems.found)
         return cls(
@@ -124,6 +128,7 @@ class Study:
             notice=draft.head.notice,
             groups=draft.groups,
             evidence=draft.evidence,
+            scale=draft.scale,
             reviews=draft.reviews,
             search=search,
             file=file,
@@ -175,6 +180,7 @@ class Study:
                 "teacher": self.teacher.model_dump(mode="json"),
                 "systems": {system.name: _resolved_system(system) for system in self.systems},
                 "evidence": self.evidence.model_dump(mode="json"),
+                "scale": self.scale.model_dump(mode="json"),
             }
         )
 

@@ -21,6 +21,7 @@ SECTIONS = (
     "systems",
     "evidence",
     "search",
+    "scale",
 )
 """The keys of a study file, in their usual order."""
 

@@ -7,11 +7,18 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
+from wreckognize.urls import url_of
+
 _MAGIC = frozenset("*?[")
 
 
 def absolute(path: str | Path, folder: Path) -> Path:
-    """A path below ``folder`` made absolute, without ``..``; symlinks are left as they are, ``~`` is the home."""
+    """A path below ``folder`` made absolute, without ``..``; symlinks are left as they are, ``~`` is the home.
+
+    A URL stays as it is.
+    """
+    if url_of(path) is not None:
+        return Path(path)
     return Path(os.path.normpath(folder.absolute() / os.path.expanduser(path)))  # noqa: PTH111 - never raises
 
 

@@ -1,0 +1,179 @@
+"""Object storage that is slow, flaky or shut: reading and listing by URL, with bounded retries.
+
+Credentials are taken from where the storage's own tools take them (``AWS_ACCESS_KEY_ID`` and so on, a profile, the
+machine's role); they never stand in a study.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from wreckognize.errors import InputError, MissingExtraError, StorageError
+from wreckognize.settings import StorageSettings
+from wreckognize.urls import SCHEMES, scheme_of
+
+_Result = TypeVar("_Result")
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.25, 20.0
+"""Seconds; the pause before a further attempt is drawn evenly from 0 to the first pause doubled at each attempt
+("full jitter", Brooker, Exponential Backoff and Jitter, AWS Architecture Blog, 2015), so that many workers that were
+turned away together do not come back together."""
+
+_NO_BUCKET = ("NO_SUCH_BUCKET", "NoSuchBucket")
+_DENIED = (
+    *("ACCESS_DENIED", "INVALID_ACCESS_KEY_ID", "INVALID_CLIENT_TOKEN_ID", "SIGNATURE_DOES_NOT_MATCH"),
+    *("MISSING_AUTHENTICATION_TOKEN", "UNRECOGNIZED_CLIENT", "EXPIRED_TOKEN", "ExpiredToken"),
+    *("HTTP status 401", "HTTP status 403"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One object: its name below the prefix that was listed, its size in bytes, its time in ns since 1970."""
+
+    name: str
+    size: int
+    mtime_ns: int
+
+
+@dataclass
+class Storage:
+    """Reads and lists objects by URL; may be pickled, and connects again wherever it comes to."""
+
+    settings: StorageSettings = field(default_factory=StorageSettings)
+    pause: Callable[[float], None] = time.sleep
+
+    def __post_init__(self) -> None:
+        self._systems: dict[str, Any] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"settings": self.settings, "pause": self.pause, "_systems": {}}
+
+    def listing(self, url: str) -> list[Stored]:
+        """All objects below a prefix, sorted by name; empty if there is none.
+
+        Raises:
+            StorageError: no such bucket, no permission, or it kept failing.
+        """
+        from pyarrow.fs import FileSelector, FileType
+
+        system, path = self._open(url)
+        selector = FileSelector(path, recursive=True)
+        try:
+            found = self._trying(url, lambda: system.get_file_info(selector))
+        except FileNotFoundError:
+            return []
+        below = [
+            Stored(info.path[len(path) + 1 :], info.size or 0, info.mtime_ns or 0)
+            for info in found
+            if info.type == FileType.File
+        ]
+        return sorted(below, key=lambda one: one.name)
+
+    def exists(self, url: str) -> bool:
+        """Whether there is an object or anything below a prefix.
+
+        Raises:
+            StorageError: no permission, or it kept failing.
+        """
+        from pyarrow.fs import FileType
+
+        system, path = self._open(url)
+        return bool(self._trying(url, lambda: system.get_file_info(path)).type != FileType.NotFound)
+
+    def read(self, url: str) -> bytes:
+        """The bytes of one object.
+
+        Raises:
+            InputError: it is not there.
+            StorageError: no such bucket, no permission, or it kept failing.
+        """
+        system, path = self._open(url)
+
+        def whole() -> bytes:
+            with system.open_input_file(path) as file:
+                data: bytes = file.readall()
+                if len(data) != file.size():
+                    raise OSError(f"{len(data)} of {file.size()} bytes came")
+                return data
+
+        try:
+            return self._trying(url, whole)
+        except FileNotFoundError as error:
+            raise InputError("not there any more", where=url, remedy="put the object back") from error
+
+    def _trying(self, url: str, action: Callable[[], _Result]) -> _Result:
+        """Do it, again if it failed in a way that may pass; `FileNotFoundError` is handed on."""
+        for attempt in range(1, self.settings.attempts + 1):
+            try:
+                return action()
+            except FileNotFoundError:
+                raise
+            except OSError as error:
+                _refuse_at_once(url, error)
+                if attempt == self.settings.attempts:
+                    raise StorageError(
+                        f"the storage failed {attempt} times, the last time: {_first_line(error)}",
+                        where=url,
+                        remedy="see whether the storage answers (scale.storage.endpoint), or let it try longer with "
+                        "scale.storage.attempts and scale.storage.timeout; what is finished is not done again",
+                    ) from error
+                self.pause(random.uniform(0, min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (attempt - 1))))
+        raise AssertionError("attempts are at least 1")
+
+    def _open(self, url: str) -> tuple[Any, str]:
+        scheme = scheme_of(url)
+        if scheme not in self._systems:
+            self._systems[scheme] = _connect(scheme, self.settings)
+        path = url[len(scheme) + 3 :]
+        return self._systems[scheme], path
+
+
+def _connect(scheme: str, settings: StorageSettings) -> Any:
+    try:
+        from pyarrow import fs
+    except ImportError as error:
+        raise MissingExtraError("ray", "reading photos by URL") from error
+    if scheme == "file":
+        return fs.LocalFileSystem()
+    if scheme != "s3":
+        raise StorageError(
+            f"storage of the kind {scheme}:// cannot be read", remedy=f"use one of {', '.join(SCHEMES)}"
+        )
+    options: dict[str, Any] = {
+        "connect_timeout": settings.timeout,
+        "request_timeout": settings.timeout,
+        "retry_strategy": fs.AwsStandardS3RetryStrategy(max_attempts=1),  # we retry, and say so
+    }
+    if settings.endpoint is not None:
+        options["endpoint_override"] = settings.endpoint
+    if settings.region is not None:
+        options["region"] = settings.region
+    return fs.S3FileSystem(**options)
+
+
+def _refuse_at_once(url: str, error: OSError) -> None:
+    """Raise what no further attempt would change."""
+    text = str(error)
+    bucket = url.partition("://")[2].partition("/")[0]
+    if any(mark in text for mark in _NO_BUCKET):
+        raise StorageError(
+            f"no such bucket: {bucket!r}",
+            where=url,
+            remedy="correct the URL, or scale.storage.endpoint and region",
+        ) from error
+    if any(mark in text for mark in _DENIED) or isinstance(error, PermissionError):
+        raise StorageError(
+            f"no permission to read here ({_first_line(error)})",
+            where=url,
+            remedy="give this machine, and every machine of the cluster, credentials that may list and read "
+            f"{bucket!r} (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or a role)",
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:300]
