@@ -21,7 +21,7 @@ REVISIONS = {
     "pass": 1,
     "alike": 1,
     "split": 2,
-    "part": 1,
+    "part": 2,
     "label": 1,
     "train": 3,
     "threshold": 1,
