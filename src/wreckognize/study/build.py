@@ -196,7 +196,7 @@ class _Builder:
         self, content: Mapping[str, Any], teacher: TeacherSettings | None, built: set[Key]
     ) -> Iterator[tuple[Key, str]]:
         """The weights named by systems and the teacher that were not built, absolute."""
-        sections = {("teacher",): content.get("teacher") if teacher is None else None}
+        sections: dict[Key, Any] = {("teacher",): content.get("teacher") if teacher is None else None}
         systems = content.get("systems")
         for name, values in systems.items() if isinstance(systems, dict) else ():
             if ("systems", name) not in built:
