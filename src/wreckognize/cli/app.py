@@ -101,7 +101,7 @@ def collect(study: StudyFile, out: Out = None, set_: Set = None, unlock: Unlock 
     """Read all sources into the catalog; what cannot be used goes to quarantine.csv with the reason.
 
     Opens every photo once and writes to none. Leaves `RUN/catalog/photos.parquet`, `RUN/catalog/boxes.parquet` and
-    `RUN/quarantine.csv`. Nothing is trained, and no detector is needed yet.
+    `RUN/quarantine.csv`. No detector looks at them yet.
 
     Example: `wreckognize collect study.yaml`
     """
@@ -165,8 +165,8 @@ def report(study: StudyFile, out: Out = None, set_: Set = None, only: Only = Non
     """Everything, ending with the report: the same as `run`, under the name of its last step.
 
     Compares the systems and writes `RUN/report/index.html`, `comparison.json` (also `.csv` and `.md`), `evidence.json`
-    and `decisions.csv`. Where all else is done already, this takes moments: the way to have the report again, or with
-    another `evidence` section.
+    and `decisions.csv`. Where all else is done already, nothing is trained or looked at again: the way to have the
+    report with another `evidence` section.
 
     Example: `wreckognize report study.yaml --set evidence.prevalence=0.9`
     """
