@@ -123,7 +123,7 @@ def study_checks(path: Path) -> list[Check]:
     try:
         study = Study.load(path)
     except StudyError as error:
-        return [_problem_check(problem) for problem in error.problems]
+        return _problem_checks(error.problems)
     photos = {source.name: _photo_count(source) for source in study.sources}
     return [
         Check("study", True, f"{study.study}: {len(study.sources)} sources, {len(study.systems)} systems"),
@@ -134,9 +134,22 @@ def study_checks(path: Path) -> list[Check]:
     ]
 
 
-def _problem_check(problem: Problem) -> Check:
-    found = f"{problem.file}: {problem.found}; expected {problem.expected}"
-    return Check(problem.key or "study", False, found, problem.remedy)
+def _problem_checks(problems: Sequence[Problem]) -> list[Check]:
+    """One check for each thing at fault; what several keys lack alike is said once, with all who need it."""
+    alike: dict[tuple[str, ...], list[Problem]] = {}
+    for problem in problems:
+        last = problem.key.rpartition(".")[2]
+        alike.setdefault((last, problem.found, problem.expected, problem.remedy), []).append(problem)
+    return [_problem_check(same) for same in alike.values()]
+
+
+def _problem_check(same: Sequence[Problem]) -> Check:
+    first, *others = same
+    found = f"{first.found}; expected {first.expected}"
+    if not others:
+        return Check(first.key or "study", False, f"{first.file}: {found}", first.remedy)
+    who = ", ".join(f"{problem.key.rpartition('.')[0]} ({problem.file})" for problem in same)
+    return Check(first.key.rpartition(".")[2], False, f"{found}; needed by {who}", first.remedy)
 
 
 def _source_check(source: SourceBase, photos: int) -> Check:

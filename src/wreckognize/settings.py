@@ -205,6 +205,10 @@ ThresholdRule = Literal[
     "miss_rate_at_most",
 ]
 _RULES_WITHOUT_VALUE = ("best_f1", "best_balanced_accuracy")
+_WRITTEN = (
+    "a number such as 0.1, best_f1, best_balanced_accuracy, {recall_at_least: 0.99}, {false_alarms_at_most: 0.05} or "
+    "{miss_rate_at_most: 0.01}"
+)
 
 
 class ThresholdSettings(BaseModel):
@@ -222,15 +226,20 @@ class ThresholdSettings(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _short_forms(cls, given: object) -> object:
-        if isinstance(given, dict) and len(given) == 1:
-            ((rule, value),) = given.items()
-            if rule in get_args(ThresholdRule) and rule not in _RULES_WITHOUT_VALUE:
-                return {"rule": rule, "value": value}
-        if isinstance(given, str):
-            return {"rule": given}
+        rules = get_args(ThresholdRule)
+        if isinstance(given, cls) or (isinstance(given, dict) and given.get("rule") in rules):
+            return given
         if isinstance(given, int | float) and not isinstance(given, bool):
             return {"rule": "fixed", "value": given}
-        return given
+        if isinstance(given, str) and given in rules and given != "fixed":
+            return {"rule": given}
+        if isinstance(given, dict) and len(given) > 1:
+            raise ValueError(f"one rule only: {_WRITTEN}")
+        if isinstance(given, dict) and given:
+            ((rule, value),) = given.items()
+            if rule in rules:
+                return {"rule": rule, "value": value}
+        raise ValueError(_WRITTEN)
 
     @model_validator(mode="after")
     def _value_where_wanted(self) -> Self:

@@ -44,10 +44,30 @@ def test_help_imports_nothing_heavy():
 
 
 def test_every_command_explains_itself():
-    for command in ("init", "run", "train", "predict", "doctor", "demo", "search"):
+    for command in ("init", "predict", "doctor", "demo", "search"):
         done = wreckognize(command, "--help")
         assert done.returncode == 0
         assert "Usage" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("command", "leaves"),
+    [
+        ("run", "report/index.html"),
+        ("collect", "quarantine.csv"),
+        ("split", "test.lock.json"),
+        ("label", "labels.parquet"),
+        ("train", "best.safetensors"),
+        ("evaluate", "metrics.json"),
+        ("report", "comparison.json"),
+    ],
+)
+def test_a_step_says_what_it_leaves_and_gives_an_example(command, leaves):
+    done = wreckognize(command, "--help")
+    assert done.returncode == 0
+    assert leaves in done.stdout
+    assert "Example" in done.stdout
+    assert f"wreckognize {command} study.yaml" in done.stdout
 
 
 def test_init_writes_a_study_to_start_from_and_never_replaces_one(tmp_path):
@@ -91,6 +111,9 @@ def test_doctor_names_what_is_missing(tmp_path, tiny_weights):
     ill = wreckognize("doctor", file)
     assert ill.returncode == 2
     assert "missing" in ill.stdout
+    assert f"no such file: {tmp_path / 'study' / tiny_weights.name};" in ill.stdout, (
+        "no line is broken within a path"
+    )
 
 
 @pytest.mark.slow

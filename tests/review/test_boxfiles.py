@@ -146,7 +146,7 @@ def broken(change):
     ("change", "said"),
     [
         (lambda one: one["categories"][0].update(name="car"), "class 'car'"),
-        (lambda one: one["annotations"][0].update(category_id=9), "class None"),
+        (lambda one: one["annotations"][0].update(category_id=9), "category 9, which is not defined"),
         (lambda one: one["annotations"][0].update(image_id=9), "no such image"),
         (lambda one: one["annotations"][0].update(iscrowd=1), "crowd"),
         (lambda one: one["images"][0].update(width=800), "800 x 300 pixels there; it has 400 x 300"),
@@ -167,8 +167,8 @@ def test_what_is_no_coco_file_is_refused(text):
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("1 0.5 0.5 0.1 0.1", "class '1'"),
-        ("0.5 0.5 0.5 0.1 0.1", "class '0.5'"),
+        ("1 0.5 0.5 0.1 0.1", "class 1, which is not defined"),
+        ("0.5 0.5 0.5 0.1 0.1", "class 0.5, which is not defined"),
         ("0 0.5 0.5 0.1", "has 4 numbers"),
         ("0 0.5 0.5 0.1 0.1 0.9", "has 6 numbers"),
         ("vehicle 0.5 0.5 0.1 0.1", "not a line of numbers"),
@@ -205,6 +205,16 @@ def test_answers_without_a_name_are_refused():
         check(export.read("yolo", "all"), photos, study="claims", reviewer=None, now=NOW, where="x")
     with pytest.raises(UsageError, match="the study 'claims', not 'others'"):
         check(export.read("yolo", "all"), photos, study="others", reviewer="anna", now=NOW, where="x")
+
+
+def test_a_coco_file_of_another_study_is_refused():
+    export = Sent([(10, 20, 60, 90)])
+    export.coco["info"]["study"] = "another"
+    with pytest.raises(UsageError, match="about the study 'another', not 'claims'"):
+        export.reviews("coco", "all")
+    for nothing in ({}, {"info": None}, {"info": {"year": 2026}}, {"info": "made by a tool"}):
+        export.coco = {key: value for key, value in export.coco.items() if key != "info"} | nothing
+        assert len(export.reviews("coco", "all")) == 1, "tools write what they like there"
 
 
 def test_the_manifest_is_read_as_it_was_written(tmp_path):

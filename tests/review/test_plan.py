@@ -110,9 +110,17 @@ def test_splits_limits_and_photos_left_out():
     assert names(planned(split=split(sure="held_back"))) == [UNSEEN, FALLBACK, UNSURE, DRAWN, NOTHING]
 
 
-def test_blank_draws_nothing_in_the_same_order():
-    assert names(planned(blank=True)) == names(planned())
-    assert all(task.boxes == () and task.drawn_by == "" for task in planned(blank=True))
+def test_blank_tells_nothing_and_goes_by_lot():
+    doubts = pl.DataFrame({"photo": [SURE], "score": [0.9], "reason": ["a"]})
+    conflict = Conflict(photo=DRAWN, reviewers=("anna", "ben"), why="so")
+    told = {"doubts": doubts, "conflicts": [conflict]}
+    blank = planned(blank=True, **told)
+    assert all((task.boxes, task.drawn_by, task.why, task.verdict) == ((), "", "", None) for task in blank)
+    assert names(blank) == names(planned(blank=True, labels={}, predicted=None)), "no model has a say in the order"
+    assert sorted(names(blank)) == sorted(names(planned()))
+    assert names(blank)[:2] == names(planned(blank=True, limit=2))
+    orders = {tuple(names(planned(blank=True, seed=seed))) for seed in range(20)}
+    assert len(orders) > 15, "the seed draws the lots"
 
 
 def test_without_labels_and_predictions_nothing_is_drawn_but_what_people_drew():

@@ -214,8 +214,70 @@ def test_reviewed_photos_do_not_go_out_again_but_conflicts_do(a_run):
     assert [one.photo for one in result.conflicts] == ["cars/1.jpg", "cars/2.jpg"]
     export_review(study, run, tool="coco", folder=folder / "next", split="train", blank=True)
     sent = read_manifest(folder / "next" / "export.json").photos
-    assert [(one.photo, one.boxes) for one in sent] == [("cars/1.jpg", ()), ("cars/2.jpg", ())]
-    assert "user 1 and user 2" in sent[0].why
+    assert {(one.photo, one.boxes) for one in sent} == {("cars/1.jpg", ()), ("cars/2.jpg", ())}
+    assert {one.why for one in sent} == {""}, "a blank export does not say what others thought"
+    export_review(study, run, tool="coco", folder=folder / "told", split="train")
+    assert "user 1 and user 2" in read_manifest(folder / "told" / "export.json").photos[0].why
+
+
+TELLS = ("damaged", "background", "cars/", "none/", "vehicle with", "0.96", "doubt", "teacher", "score", "choices")
+
+
+@pytest.mark.parametrize("tool", ["label-studio", "coco", "yolo"])
+def test_a_blank_export_tells_reviewers_nothing(a_run, tool):
+    study, run, folder = a_run
+    (run / "audit" / "ver6").mkdir(parents=True)
+    why = "the system sees a vehicle with confidence 0.96 where there is no label"
+    doubts = pl.DataFrame({"photo": ["none/2.jpg"], "score": [0.96], "reason": [why]})
+    doubts.write_parquet(run / "audit" / "ver6" / "doubts.parquet")
+    told = export_review(study, run, tool=tool, folder=folder / "told")
+    done = export_review(study, run, tool=tool, folder=folder / "out", blank=True)
+    assert (told.audited, done.audited, done.photos, done.drawn_by) == (True, False, 5, {"": 5})
+    given = [file for file in sorted((folder / "out").rglob("*")) if file.is_file() and file.suffix != ".jpg"]
+    for file in given:
+        if file.name not in ("export.json", "label-config.xml"):
+            text = file.read_text()
+            assert not [word for word in TELLS if word in text], file.name
+    if tool == "label-studio":
+        tasks = json.loads((folder / "out" / "tasks.json").read_text())
+        assert all(task.keys() == {"data"} for task in tasks)
+        assert "$note" not in (folder / "out" / "label-config.xml").read_text()
+        assert "$note" in (folder / "told" / "label-config.xml").read_text()
+    manifest = read_manifest(folder / "out" / "export.json")
+    assert {(one.verdict, one.why, one.boxes) for one in manifest.photos} == {(None, "", ())}
+    assert (folder / "out" / "order.csv").read_text().splitlines()[0] == "rank,file"
+
+
+def test_answers_to_a_blank_export_find_their_photos(a_run):
+    study, run, folder = a_run
+    export_review(study, run, tool="label-studio", folder=folder / "out", split="test", blank=True)
+    tasks = json.loads((folder / "out" / "tasks.json").read_text())
+    choice = {"type": "choices", "value": {"choices": ["no vehicle"]}}
+    for number, task in enumerate(tasks):
+        task["annotations"] = [{"id": number, "completed_by": 1, "result": [choice], "updated_at": NOW}]
+    (folder / "answers.json").write_text(json.dumps(tasks))
+    result = import_review(study, run, folder / "answers.json", now=NOW)
+    assert {(one.photo, one.verdict) for one in result.merged.reviews} == {
+        ("cars/3.jpg", "background"),
+        ("none/2.jpg", "background"),
+    }
+
+
+@pytest.mark.parametrize("tool", ["coco", "yolo"])
+def test_files_of_another_study_are_refused_although_the_export_is_named(a_run, tool):
+    study, run, folder = a_run
+    export_review(study, run, tool=tool, folder=folder / "out")
+    file = folder / "out" / {"coco": "instances.json", "yolo": "data.yaml"}[tool]
+    shutil.copytree(folder / "out", folder / "back")
+    back = folder / "back" / file.name
+    text = back.read_text()
+    assert "claims" in text
+    back.write_text(text.replace("claims", "another"))
+    (folder / "back" / "export.json").unlink()
+    with pytest.raises(UsageError, match="about the study 'another', not 'claims'"):
+        import_review(
+            study, run, folder / "back", now=NOW, reviewer="anna", export=folder / "out", looked_at="all"
+        )
 
 
 def test_a_conflict_is_shown_until_one_decides(a_run):

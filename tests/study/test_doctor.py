@@ -104,6 +104,26 @@ def test_a_studys_problems_come_one_by_one(write, values):
     assert "a whole number" in checks[1].found
 
 
+def test_what_several_lack_is_said_once_with_all_who_need_it(write, values):
+    values["teacher"]["weights"] = "yolov8x.pt"
+    for name in ("baseline", "ver5"):
+        values["systems"][name]["weights"] = "yolov8x.pt"
+    values["sources"][1]["images"] = "nowhere"
+    path = write(values)
+    images, weights = doctor.study_checks(path)
+    assert (images.name, weights.name, weights.ok) == ("sources[1].images", "weights", False)
+    assert weights.found.count("yolov8x.pt") == 1
+    for who in ("teacher", "systems.baseline", "systems.ver5"):
+        assert f"{who} ({path}:" in weights.found
+    assert "releases page" in weights.remedy
+
+
+def test_two_sources_of_one_name_are_a_problem_here_too(write, values):
+    values["sources"][1]["name"] = "claims"
+    (check,) = doctor.study_checks(write(values))
+    assert (check.name, check.ok) == ("sources[1].name", False)
+
+
 def test_no_study_at_all(tmp_path):
     (check,) = doctor.study_checks(tmp_path / "nowhere.yaml")
     assert (check.name, check.ok, check.remedy) == ("study", False, "`wreckognize init` writes one to start from")

@@ -19,6 +19,7 @@ from wreckognize.study import Study, training
 from wreckognize.study.problems import Problems, show
 
 SYSTEM = "systems.ver5"
+THRESHOLD = f"{SYSTEM}.predict.threshold"
 
 
 def put(values, path, value):
@@ -52,6 +53,7 @@ BROKEN = [
     (["sources", 1, "role"], "intact", "sources[1].role", "'intact'", "'damaged', 'normal' or 'background'", ""),
     (["sources", 1, "name"], "a b", "sources[1].name", "'a b'", "letters, digits", ""),
     (["sources", 1, "name"], "Claims", "sources[1].name", "a second source", "a name of its own", "rename"),
+    (["sources", 1, "name"], "claims", "sources[1].name", "a second source called 'claims'", "its own", "rename"),
     (["sources", 1, "name"], "damaged", "sources[1].name", "the name of another role", "no role", "rename"),
     (["sources", 1, "images"], [], "sources[1].images", "[]", "at least one", ""),
     (["sources", 1, "images"], "", "sources[1].images", "''", "a path", ""),
@@ -173,6 +175,32 @@ BROKEN = [
     ),
     (["systems", "ver5", "train"], {"optimizer": 1}, f"{SYSTEM}.train.optimizer", "1", "text", ""),
     (["systems", "ver5", "predict"], {"threshold": 1.5}, f"{SYSTEM}.predict.threshold", "1.5", "1 or less", ""),
+    (["systems", "ver5", "predict"], {"threshold": "best_f2"}, THRESHOLD, "'best_f2'", "a number such as 0.1", ""),
+    (["systems", "ver5", "predict"], {"threshold": "fixed"}, THRESHOLD, "'fixed'", "a number such as 0.1", ""),
+    (["systems", "ver5", "predict"], {"threshold": True}, THRESHOLD, "true", "a number such as 0.1", ""),
+    (["systems", "ver5", "predict"], {"threshold": {}}, THRESHOLD, "{}", "a number such as 0.1", ""),
+    (["systems", "ver5", "predict"], {"threshold": {"recal": 1}}, THRESHOLD, "recal", "{recall_at_least: ", ""),
+    (["systems", "ver5", "predict"], {"threshold": {"best_f1": 1}}, THRESHOLD, "1", "without a value", ""),
+    (
+        ["systems", "ver5", "predict"],
+        {"threshold": {"miss_rate_at_most": 0.01, "recall_at_least": 0.9}},
+        THRESHOLD,
+        "'miss_rate_at_most': 0.01",
+        "one rule only",
+        "",
+    ),
+    (["evidence"], {"level": 95}, "evidence.level", "95", "a share below 1, e.g. 0.95", ""),
+    (["evidence"], {"prevalence": 90}, "evidence.prevalence", "90", "a share below 1, e.g. 0.9", ""),
+    (["evidence"], {"level": 1}, "evidence.level", "1", "a share below 1, e.g. 0.95", ""),
+    (
+        ["evidence"],
+        {"to_a_person": {"false_alarms": 0.1}},
+        "evidence.to_a_person.false_alarms",
+        "unknown key 'false_alarms'",
+        "one of false_alarms_at_most, misses_at_most",
+        "did you mean 'false_alarms_at_most'?",
+    ),
+    (["seed"], 2**31, "seed", "2147483648", "less than 2147483648", ""),
     (
         ["systems", "baseline", "train"],
         {"epochs": 1},
@@ -216,6 +244,20 @@ def test_all_mistakes_are_listed_at_once(problems, values):
     assert {problem.key for problem in problems(values)} >= {
         *("studdy", "seed", "sources[0].role", "sources[1].images", "split", "teacher.weights"),
         *(f"{SYSTEM}.recipe", f"{SYSTEM}.train.epochs", f"{SYSTEM}.train.mosiac", f"{SYSTEM}.labels.policy"),
+    }
+
+
+def test_what_cannot_be_built_is_still_looked_at(problems, values):
+    values["sources"][0] |= {"role": "x", "images": "nowhere", "labels": ["claims", "no*"], "masks": "nowhere"}
+    values["sources"][1] |= {"name": "claims", "limit": 0, "images": "nothing"}
+    values["sources"][2] |= {"type": "cocoa", "annotations": "none.json", "images": "none"}
+    values["teacher"] = {"weights": "away.pt", "imgsz": 3}
+    values["systems"]["ver5"] |= {"merge": "mean", "weights": "gone.pt"}
+    assert {problem.key for problem in problems(values)} == {
+        *("sources[0].role", "sources[0].images", "sources[0].labels", "sources[0].masks"),
+        *("sources[1].name", "sources[1].limit", "sources[1].images"),
+        *("sources[2].type", "sources[2].images"),
+        *("teacher.imgsz", "teacher.weights", "systems.ver5.merge", "systems.ver5.weights"),
     }
 
 

@@ -97,21 +97,39 @@ def run(
 ) -> None:
     """Do the whole study, from photos to report.
 
+    Collects, splits, labels, trains, looks at the test photos and compares. Leaves the report in
+    `RUN/report/index.html`, the same for programs and spreadsheets beside it, and each system in `RUN/systems/NAME`.
+
     Stages whose settings, versions and input files are unchanged are not done again, so after an interruption the
     same command goes on where it stood.
+
+    Example: `wreckognize run study.yaml --only ver6`
     """
     _run_until("report", study, out, set_, only, unlock, on)
 
 
 @app.command()
 def collect(study: StudyFile, out: Out = None, set_: Set = None, unlock: Unlock = None) -> None:
-    """Read all sources into the catalog; what cannot be used goes to quarantine.csv with the reason."""
+    """Read all sources into the catalog; what cannot be used goes to quarantine.csv with the reason.
+
+    Opens every photo once and writes to none. Leaves `RUN/catalog/photos.parquet`, `RUN/catalog/boxes.parquet` and
+    `RUN/quarantine.csv`. No detector looks at them yet.
+
+    Example: `wreckognize collect study.yaml`
+    """
     _run_until("collect", study, out, set_, None, unlock)
 
 
 @app.command()
 def split(study: StudyFile, out: Out = None, set_: Set = None, unlock: Unlock = None, on: On = None) -> None:
-    """Collect, look at every photo once with the teacher, then split and lock the test set."""
+    """Collect, look at every photo once with the teacher, then split and lock the test set.
+
+    Photos of one claim and photos that look alike stay together. Leaves `RUN/split.parquet` (train, val, test),
+    `RUN/validation.parquet` and `RUN/test.lock.json`: from now on the test set stays as it is. What could not be had
+    (a split without a role, say) is printed as a note.
+
+    Example: `wreckognize split study.yaml`
+    """
     _run_until("split", study, out, set_, None, unlock, on)
 
 
@@ -119,7 +137,14 @@ def split(study: StudyFile, out: Out = None, set_: Set = None, unlock: Unlock = 
 def label(
     study: StudyFile, out: Out = None, set_: Set = None, only: Only = None, unlock: Unlock = None, on: On = None
 ) -> None:
-    """Everything up to each system's labels."""
+    """Collect, split, and give every system the boxes that it learns from; nothing is trained.
+
+    Each system's labels come from the teacher, from damage boxes or from people, as its recipe says. Leaves
+    `RUN/systems/NAME/labels.parquet` (boxes with their origin) and `photos.parquet` (what was left out, and why).
+    The point to look at labels, with `wreckognize review export`.
+
+    Example: `wreckognize label study.yaml --only ver6`
+    """
     _run_until("label", study, out, set_, only, unlock, on)
 
 
@@ -127,7 +152,13 @@ def label(
 def train(
     study: StudyFile, out: Out = None, set_: Set = None, only: Only = None, unlock: Unlock = None, on: On = None
 ) -> None:
-    """Everything up to the trained systems."""
+    """Everything up to the trained systems; the test set stays shut.
+
+    Trains each system on its labels and keeps its best epoch. Leaves `RUN/systems/NAME/weights/best.safetensors` with
+    its card, and log and curves in `training/`. Interrupted, the same command goes on from the last finished epoch.
+
+    Example: `wreckognize train study.yaml --only ver6 --set systems.ver6.train.epochs=5`
+    """
     _run_until("train", study, out, set_, only, unlock, on)
 
 
@@ -135,7 +166,13 @@ def train(
 def evaluate(
     study: StudyFile, out: Out = None, set_: Set = None, only: Only = None, unlock: Unlock = None, on: On = None
 ) -> None:
-    """Everything up to each system's figures on the locked test set."""
+    """Everything up to each system's figures on the locked test set.
+
+    Freezes each system's threshold on validation photos, then looks at the test photos; the look is counted. Leaves
+    `threshold.json`, `predictions/` and `metrics.json` in `RUN/systems/NAME`. No report is written.
+
+    Example: `wreckognize evaluate study.yaml`
+    """
     _run_until("evaluate", study, out, set_, only, unlock, on)
 
 
@@ -143,7 +180,14 @@ def evaluate(
 def report(
     study: StudyFile, out: Out = None, set_: Set = None, only: Only = None, unlock: Unlock = None, on: On = None
 ) -> None:
-    """Everything, ending with the report: the same as `run`."""
+    """Everything, ending with the report: the same as `run`, under the name of its last step.
+
+    Compares the systems and writes `RUN/report/index.html`, `comparison.json` (also `.csv` and `.md`), `evidence.json`
+    and `decisions.csv`. Where all else is done already, nothing is trained or looked at again: the way to have the
+    report with another `evidence` section.
+
+    Example: `wreckognize report study.yaml --set evidence.prevalence=0.9`
+    """
     _run_until("report", study, out, set_, only, unlock, on)
 
 

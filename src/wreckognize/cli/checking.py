@@ -5,27 +5,25 @@ from __future__ import annotations
 from pathlib import Path
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from wreckognize.doctor import diagnose
 
 _MARKS = {
-    True: Text("ok", style="green"),
-    False: Text("missing", style="bold red"),
-    None: Text("note", style="yellow"),
+    True: typer.style("ok     ", fg="green"),
+    False: typer.style("missing", fg="red", bold=True),
+    None: typer.style("note   ", fg="yellow"),
 }
 
 
 def print_diagnosis(study: Path | None) -> None:
-    """Print all checks; exit with 2 if one failed."""
+    """Print all checks; exit with 2 if one failed.
+
+    A line is never broken, so that a path can be copied from it whole.
+    """
     checks = diagnose(study)
-    table = Table(show_header=True, title="wreckognize doctor")
-    for heading in ("", "what", "found", "what to do"):
-        table.add_column(heading, overflow="fold")
     for check in checks:
-        table.add_row(_MARKS[check.ok], Text(check.name), Text(check.found), Text(check.remedy))
-    Console().print(table)
+        typer.echo(f"{_MARKS[check.ok]}  {check.name}: {check.found}")
+        if check.remedy:
+            typer.echo(f"         what to do: {check.remedy}")
     if any(check.ok is False for check in checks):
         raise typer.Exit(2)

@@ -47,14 +47,18 @@ def export(
     ] = None,
     split: Annotated[_Split, typer.Option(help="Whose photos.")] = _Split.all,
     limit: Annotated[
-        int | None, typer.Option(help="At most so many photos, the most doubtful.", min=1, metavar="N")
+        int | None, typer.Option(help="At most so many photos, the first in the order.", min=1, metavar="N")
     ] = None,
     into: Annotated[
         Path | None,
         typer.Option(help="A new folder to write. Default: RUN/review/TOOL.", metavar="DIR"),
     ] = None,
     blank: Annotated[
-        bool, typer.Option("--blank", help="Draw no boxes, for a truth that no model suggested.")
+        bool,
+        typer.Option(
+            "--blank",
+            help="For a truth that nobody suggested: no boxes, no verdict, no reasons, and the order by lot.",
+        ),
     ] = False,
     again: Annotated[bool, typer.Option("--again", help="Also photos that were reviewed before.")] = False,
     out: _Out = None,
@@ -62,7 +66,8 @@ def export(
     """Copy photos into a folder with their labels drawn, most doubtful first.
 
     The order comes from `wreckognize audit` where it was done; else photos with only a fallback box come first, then
-    those with the least confident box.
+    those with the least confident box. With `--blank` it is drawn by lot, since the order alone would tell which photos
+    a model is unsure of.
     """
     from wreckognize.cli.console import Console
     from wreckognize.stages.reviewing import export_review
@@ -81,7 +86,8 @@ def export(
         again=again,
         progress=Console(),
     )
-    typer.echo(f"{done.photos} photos, {'by the audit' if done.audited else 'without an audit'}: {done.folder}")
+    by = "by lot" if blank else "by the audit" if done.audited else "without an audit"
+    typer.echo(f"{done.photos} photos, {by}: {done.folder}")
     for drawn_by, count in sorted(done.drawn_by.items()):
         typer.echo(f"  {count} with {f'boxes: {drawn_by}' if drawn_by else 'no box'}")
     if to is _Tool.label_studio:

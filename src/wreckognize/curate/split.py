@@ -21,7 +21,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from wreckognize.catalog import PHOTO_SCHEMA, ROLES, SPLIT_SCHEMA, SPLITS, VALIDATION_SCHEMA, require_schema
+from wreckognize.catalog import PHOTO_SCHEMA, ROLES, SPLIT_SCHEMA, SPLITS, require_schema
 from wreckognize.curate.even import TOLERANCE, even_out
 from wreckognize.errors import LeakError, UsageError
 from wreckognize.lots import lots
@@ -31,7 +31,8 @@ HELD_BACK = "held_back"
 
 _RANKS = {name: rank for rank, name in enumerate(SPLITS, 1)}
 _PHOTOS_NAMED = 10
-_STRATUM = pl.concat_str("role", pl.col("damage_types").list.first(), separator="/", ignore_nulls=True)
+STRATUM = pl.concat_str("role", pl.col("damage_types").list.first(), separator="/", ignore_nulls=True)
+"""What a photo counts under: its role, and its first damage type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ def split_photos(
     joined = photos.join(groups.select("photo", "group"), on="photo", how="left")
     if len(joined) != len(photos) or joined.get_column("group").has_nulls():
         raise ValueError("every photo must have exactly one group")
-    joined = joined.with_columns(stratum=_STRATUM).sort("photo")
+    joined = joined.with_columns(stratum=STRATUM).sort("photo")
     beside = pl.col("photo").is_in(list(beside_lock(photos, groups, locked)))
     stays = pl.col("photo").is_in(list(locked)) & pl.col("pinned").is_null()
     standing = joined.filter(beside | stays).select(
@@ -108,7 +109,7 @@ def split_photos(
     is_free = pl.col("winner") == 0
     shares = np.array([settings.train, settings.val, settings.test])
     free_shares = _without_test(shares) if locked else shares
-    free = _split_free(placed.filter(is_free), free_shares, seed)
+    free = split_free(placed.filter(is_free), free_shares, seed)
     table = placed.join(free, on="group", how="left").with_columns(
         split=pl.when(is_free).then("free_split").otherwise("split")
     )
@@ -153,33 +154,6 @@ def _without_test(shares: NDArray[np.float64]) -> NDArray[np.float64]:
     return rest
 
 
-def part_validation(photos: pl.DataFrame, table: pl.DataFrame, share: float, *, seed: int) -> pl.DataFrame:
-    """Part the validation photos by group: those that choose the epoch, and those that choose the threshold.
-
-    A threshold that is chosen on photos which also chose the weights is too good to be true, and no guarantee
-    holds for it. Strata are those of the split.
-
-    Args:
-        photos: ``PHOTO_SCHEMA``.
-        table: ``SPLIT_SCHEMA``.
-        share: of the validation photos that go to calibration.
-        seed: of the study.
-
-    Returns:
-        ``VALIDATION_SCHEMA``, sorted by photo.
-    """
-    require_schema(photos, PHOTO_SCHEMA, "photos")
-    require_schema(table, SPLIT_SCHEMA, "split")
-    val = (
-        table.filter(pl.col("split") == "val").join(photos, on="photo").select("photo", "group", stratum=_STRATUM)
-    )
-    shares = np.array([1 - share, share, 0.0])
-    parts = _split_free(val, shares, seed).select(
-        "group", part=pl.col("free_split").replace({"train": "stopping", "val": "calibration"})
-    )
-    return val.join(parts, on="group").select(VALIDATION_SCHEMA.names()).sort("photo")
-
-
 def _place_pinned(table: pl.DataFrame) -> pl.DataFrame:
     """Add ``winner`` (the group's split as a rank, 0: free), ``leaks`` and ``split`` (null: free)."""
     rank, winner = pl.col("rank"), pl.col("winner")
@@ -215,8 +189,17 @@ def _leak(placed: pl.DataFrame) -> LeakError:
     )
 
 
-def _split_free(free: pl.DataFrame, shares: NDArray[np.float64], seed: int) -> pl.DataFrame:
-    """Return ``group, free_split`` for groups without pinned photos."""
+def split_free(free: pl.DataFrame, shares: NDArray[np.float64], seed: int) -> pl.DataFrame:
+    """Split groups by the shares alone, with shares met in every stratum.
+
+    Args:
+        free: ``group, stratum``, a row a photo.
+        shares: of train, val and test.
+        seed: of the study.
+
+    Returns:
+        ``group, free_split``.
+    """
     strata = free.get_column("stratum").unique().sort()
     number = pl.DataFrame({"stratum": strata, "number": np.arange(len(strata))})
     totals = free.group_by("stratum").len("photos").sort("stratum").get_column("photos").to_numpy()

@@ -43,6 +43,7 @@ class _File(msgspec.Struct, frozen=True):
     images: list[_Image]
     annotations: list[_Annotation]
     categories: list[_Category]
+    info: Any = None
 
 
 def files(tasks: Sequence[Task], manifest: Manifest) -> dict[str, bytes]:
@@ -56,10 +57,16 @@ def files(tasks: Sequence[Task], manifest: Manifest) -> dict[str, bytes]:
                 "file_name": f"{PHOTOS}/{exported.file}",
                 "width": task.width,
                 "height": task.height,
-                "photo": task.photo,
-                "sha256": task.sha256,
-                "drawn_by": task.drawn_by,
-                "why": task.why,
+                **(
+                    {}
+                    if manifest.blank
+                    else {
+                        "photo": task.photo,
+                        "sha256": task.sha256,
+                        "drawn_by": task.drawn_by,
+                        "why": task.why,
+                    }
+                ),
             }
         )
         for box in task.boxes:
@@ -103,6 +110,8 @@ def read(data: bytes, manifest: Manifest, *, where: str, looked_at: LookedAt) ->
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"not a COCO file: {error}", where=where, remedy="export from the tool again") from error
     incoming = Incoming()
+    if isinstance(content.info, dict) and content.info.get("study") is not None:
+        incoming.studies.add(str(content.info["study"]))
     exported = {one.file: one for one in manifest.photos}
     names = {category.id: category.name for category in content.categories}
     files_of: dict[_Id, str] = {}
@@ -125,7 +134,10 @@ def read(data: bytes, manifest: Manifest, *, where: str, looked_at: LookedAt) ->
         if not file:
             incoming.problem(f"a box of image {annotation.image_id!r}", "there is no such image")
         elif name != CLASS:
-            incoming.problem(file, f"has a box of the class {name!r}; the only class is {CLASS!r}")
+            said = (
+                f"category {annotation.category_id}, which is not defined" if name is None else f"class {name!r}"
+            )
+            incoming.problem(file, f"has a box of the {said}; the only class is {CLASS!r}")
         elif annotation.iscrowd:
             incoming.problem(file, "has a crowd region; every vehicle needs a box of its own")
         elif file in found:

@@ -7,13 +7,14 @@ Boxes there are in percent of the photo's sides, from the top left corner
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
 import msgspec
 
 from wreckognize.errors import UsageError
+from wreckognize.lots import lot
 from wreckognize.review.answers import Answer, Incoming
 from wreckognize.review.boxfiles import CLASS
 from wreckognize.review.manifest import PHOTOS, Manifest
@@ -34,10 +35,10 @@ CHOICES: dict[str, Verdict | None] = {
 }
 _CHOICE_OF = {verdict: choice for choice, verdict in CHOICES.items()}
 
+_HEADER = '  <Header value="$note" size="5"/>\n'
 LABEL_CONFIG = f"""\
 <View>
-  <Header value="$note" size="5"/>
-  <Choices name="{_VERDICT}" toName="{_IMAGE}" choice="single-radio" required="true" showInline="true"
+{_HEADER}  <Choices name="{_VERDICT}" toName="{_IMAGE}" choice="single-radio" required="true" showInline="true"
            requiredMessage="Say what the photo shows.">
     <Choice value="damaged vehicle" hotkey="q"/>
     <Choice value="intact vehicle" hotkey="w"/>
@@ -51,6 +52,8 @@ LABEL_CONFIG = f"""\
 </View>
 """
 """The labelling interface: one class of boxes, and what the photo shows."""
+BLANK_CONFIG = LABEL_CONFIG.replace(_HEADER, "")
+"""The same without the note above the photo."""
 
 
 class _Data(msgspec.Struct, frozen=True):
@@ -94,15 +97,38 @@ def files(tasks: Sequence[Task], manifest: Manifest, folder: str) -> dict[str, b
         manifest: of the same photos.
         folder: name of the export's folder; Label Studio serves the photos from the folder that holds it.
     """
+    make = _blank_task if manifest.blank else _task
     entries = [
-        _task(task, exported.file, manifest.study, folder)
+        make(task, _data(task, exported.file, manifest.study, folder))
         for task, exported in zip(tasks, manifest.photos, strict=True)
     ]
     content = msgspec.json.format(msgspec.json.encode(entries), indent=1) + b"\n"
-    return {TASKS: content, CONFIG: LABEL_CONFIG.encode()}
+    return {TASKS: content, CONFIG: (BLANK_CONFIG if manifest.blank else LABEL_CONFIG).encode()}
 
 
-def _task(task: Task, file: str, study: str, folder: str) -> dict[str, Any]:
+def _data(task: Task, file: str, study: str, folder: str) -> dict[str, str]:
+    return {
+        "image": f"/data/local-files/?d={quote(f'{folder}/{PHOTOS}/{file}')}",
+        "study": study,
+        "photo": task.photo,
+        "sha256": task.sha256,
+    }
+
+
+def blank_name(photo: str) -> str:
+    """What a photo is called where its name, which begins with its source, would tell the reviewer its role.
+
+    >>> blank_name("street/a.jpg")
+    'photo-ea31d97e9b1cd288'
+    """
+    return f"photo-{lot('blank review', photo).hex()[:16]}"
+
+
+def _blank_task(task: Task, data: Mapping[str, str]) -> dict[str, Any]:
+    return {"data": {**data, "photo": blank_name(task.photo)}}
+
+
+def _task(task: Task, data: Mapping[str, str]) -> dict[str, Any]:
     frame = {"original_width": task.width, "original_height": task.height, "image_rotation": 0}
     regions: list[dict[str, Any]] = [
         {
@@ -131,13 +157,7 @@ def _task(task: Task, file: str, study: str, folder: str) -> dict[str, Any]:
     confidences = [box.confidence for box in task.boxes if box.confidence is not None]
     score = {"score": min(confidences)} if confidences else {}
     return {
-        "data": {
-            "image": f"/data/local-files/?d={quote(f'{folder}/{PHOTOS}/{file}')}",
-            "study": study,
-            "photo": task.photo,
-            "sha256": task.sha256,
-            "note": _note(task),
-        },
+        "data": {**data, "note": _note(task)},
         "predictions": [{"model_version": _SHOWN, **score, "result": [*regions, choice]}],
     }
 
@@ -192,6 +212,7 @@ def read(data: bytes, *, where: str, sizes: dict[str, tuple[int, int]]) -> Incom
             remedy="export the project as JSON (not JSON-MIN)",
         ) from error
     incoming = Incoming()
+    blank = {blank_name(photo): photo for photo in sizes}
     for number, task in enumerate(tasks, 1):
         name = f"task {task.id if task.id is not None else number}"
         photo, sha256, study = task.data.photo, task.data.sha256, task.data.study
@@ -200,6 +221,7 @@ def read(data: bytes, *, where: str, sizes: dict[str, tuple[int, int]]) -> Incom
                 name, "does not say study, photo and sha256: not a task of `wreckognize review export`"
             )
             continue
+        photo = blank.get(photo, photo)
         incoming.studies.add(study)
         made = [one for one in task.annotations if not one.was_cancelled]
         if not made:

@@ -32,7 +32,7 @@ class Exported(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         width: pixels, as shown.
         height: pixels, as shown.
         split: where it stands.
-        verdict: what the study took it for.
+        verdict: what the study took it for; None: the reviewer was not told.
         boxes: that were drawn.
         drawn_by: whose boxes they are.
         why: it is doubtful.
@@ -44,19 +44,28 @@ class Exported(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     width: int
     height: int
     split: str
-    verdict: Verdict
+    verdict: Verdict | None
     boxes: tuple[Corners, ...]
     drawn_by: str
     why: str
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An export."""
+    """An export.
+
+    Attributes:
+        study: its name.
+        tool: that it is for.
+        system: whose labels and doubts.
+        blank: whether the reviewer is told nothing that a model or the study holds.
+        photos: in order.
+    """
 
     format: Literal[1] = 1
     study: str
     tool: Tool
     system: str
+    blank: bool = False
     photos: tuple[Exported, ...]
 
 
@@ -69,7 +78,7 @@ def file_name(rank: int, task: Task) -> str:
     return f"{rank:06}-{task.sha256[:12]}{suffix}"
 
 
-def manifest_of(tasks: Sequence[Task], *, study: str, tool: Tool, system: str) -> Manifest:
+def manifest_of(tasks: Sequence[Task], *, study: str, tool: Tool, system: str, blank: bool = False) -> Manifest:
     """The manifest of an export of these photos in this order."""
     photos = (
         Exported(
@@ -86,7 +95,7 @@ def manifest_of(tasks: Sequence[Task], *, study: str, tool: Tool, system: str) -
         )
         for rank, task in enumerate(tasks, 1)
     )
-    return Manifest(study=study, tool=tool, system=system, photos=tuple(photos))
+    return Manifest(study=study, tool=tool, system=system, blank=blank, photos=tuple(photos))
 
 
 def manifest_json(manifest: Manifest) -> bytes:
@@ -95,9 +104,16 @@ def manifest_json(manifest: Manifest) -> bytes:
 
 
 def order_csv(manifest: Manifest) -> str:
-    """``order.csv``: the photos for a person to read, most doubtful first."""
+    """``order.csv``: the photos in order, for a person to read.
+
+    Of a blank export it says the files alone: names of photos begin with their source, which tells the role.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
+    if manifest.blank:
+        writer.writerow(["rank", "file"])
+        writer.writerows([rank, one.file] for rank, one in enumerate(manifest.photos, 1))
+        return text.getvalue()
     writer.writerow(["rank", "file", "photo", "split", "shown_as", "boxes", "drawn_by", "why"])
     for rank, one in enumerate(manifest.photos, 1):
         writer.writerow([rank, one.file, one.photo, one.split, one.verdict, len(one.boxes), one.drawn_by, one.why])

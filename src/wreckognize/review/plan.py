@@ -9,6 +9,9 @@ The boxes of a photo come from the first of these that has any:
 A background has none. The order is: photos on which reviewers differ; then those an audit doubts, most doubtful
 first; then vehicles without a box or with a fallback box only; then by the photo's least confident box; then those
 whose boxes a person drew, and backgrounds.
+
+A *blank* export tells the reviewer nothing that a model or the study holds: no boxes, no verdict, no reason, and the
+order is drawn by lot, for the order of doubt alone would say which photos a model is unsure of.
 """
 
 from __future__ import annotations
@@ -21,12 +24,13 @@ from typing import Any, TypeAlias
 import polars as pl
 
 from wreckognize.catalog import BOX_SCHEMA, VEHICLE, Catalog
+from wreckognize.lots import lots
 from wreckognize.review.compare import Conflict
 from wreckognize.review.records import Corners, Verdict
 
 _CORNERS = ("x1", "y1", "x2", "y2")
 _FALLBACKS = ("damage", "frame")
-_FIELDS = ("photo", "sha256", "path", "plain", "width", "height", "split", "why")
+_FIELDS = ("photo", "sha256", "path", "plain", "width", "height", "split")
 _Row: TypeAlias = Mapping[str, Any]
 _DRAWN_SCHEMA = pl.Schema(
     [(name, BOX_SCHEMA[name]) for name in ("photo", *_CORNERS, "origin", "confidence")] + [("drawn_by", pl.String)]
@@ -62,7 +66,7 @@ class Task:
         width: pixels, as shown.
         height: pixels, as shown.
         split: train, val, test or held_back.
-        verdict: what the study takes it for.
+        verdict: what the study takes it for; None: the reviewer is not told.
         boxes: shown to the reviewer.
         drawn_by: whose they are, e.g. ``labels of ver6``; empty without boxes.
         why: it is doubtful; may be empty.
@@ -75,7 +79,7 @@ class Task:
     width: int
     height: int
     split: str
-    verdict: Verdict
+    verdict: Verdict | None
     boxes: tuple[DrawnBox, ...]
     drawn_by: str
     why: str
@@ -110,6 +114,7 @@ def plan(
     splits: Iterable[str],
     limit: int | None = None,
     blank: bool = False,
+    seed: int = 0,
 ) -> tuple[Task, ...]:
     """Choose, order and draw.
 
@@ -124,7 +129,8 @@ def plan(
         leave_out: photos that are not asked for again; conflicts are asked for all the same.
         splits: whose photos go out.
         limit: at most so many.
-        blank: order as above, but draw nothing.
+        blank: by lot, without boxes, verdict and reason.
+        seed: of the lots.
     """
     differing = {conflict.photo: conflict.why for conflict in conflicts}
     photos = (
@@ -132,15 +138,22 @@ def plan(
         .filter(pl.col("split").is_in(list(splits)))
         .filter(~pl.col("photo").is_in(list(set(leave_out) - differing.keys())))
     )
+    if blank:
+        drawn_lots = photos.with_columns(lots(photos["photo"], seed, "blank review")).sort("lot")
+        chosen = drawn_lots if limit is None else drawn_lots.head(limit)
+        return tuple(_blank_task(row) for row in chosen.iter_rows(named=True))
     drawn = _drawn(photos, catalog.boxes, labels, predicted)
     ordered = order(photos, drawn, doubts, differing).join(photos, on="photo", how="left")
     if limit is not None:
         ordered = ordered.head(limit)
     boxes: dict[str, list[_Row]] = defaultdict(list)
-    if not blank:
-        for box in drawn.sort("photo", *_CORNERS, "confidence").iter_rows(named=True):
-            boxes[box["photo"]].append(box)
+    for box in drawn.sort("photo", *_CORNERS, "confidence").iter_rows(named=True):
+        boxes[box["photo"]].append(box)
     return tuple(_task(row, boxes[row["photo"]]) for row in ordered.iter_rows(named=True))
+
+
+def _blank_task(row: _Row) -> Task:
+    return Task(**{name: row[name] for name in _FIELDS}, verdict=None, boxes=(), drawn_by="", why="")
 
 
 def _task(row: _Row, drawn: Sequence[_Row]) -> Task:
@@ -156,6 +169,7 @@ def _task(row: _Row, drawn: Sequence[_Row]) -> Task:
             for box in drawn
         ),
         drawn_by=drawn[0]["drawn_by"] if drawn else "",
+        why=row["why"],
     )
 
 

@@ -43,7 +43,10 @@ def read_answers(
         return coco.read(_bytes(file), manifest, where=str(file), looked_at=looked_at)
     labels = source / yolo.LABELS if (source / yolo.LABELS).is_dir() else source
     texts = {file.stem: _text(file) for file in sorted(labels.glob("*.txt")) if file.name != yolo.CLASSES}
-    return yolo.read(texts, _class_names(labels), manifest, looked_at=looked_at)
+    incoming = yolo.read(texts, _class_names(labels), manifest, looked_at=looked_at)
+    named = [yolo.read_study(_text(file)) for file in _data_files(labels)]
+    incoming.studies.update(study for study in named if study is not None)
+    return incoming
 
 
 def _tool_of(source: Path) -> Tool:
@@ -79,12 +82,16 @@ def _text(file: Path) -> str:
 
 
 def _class_names(labels: Path) -> Mapping[int, str]:
-    for file in (labels / yolo.DATA, labels.parent / yolo.DATA):
-        if file.exists():
-            return yolo.read_names(_text(file), where=str(file))
+    for file in _data_files(labels):
+        return yolo.read_names(_text(file), where=str(file))
     file = labels / yolo.CLASSES
     names = _text(file).splitlines() if file.exists() else [CLASS]
     return dict(enumerate(name.strip() for name in names))
+
+
+def _data_files(labels: Path) -> list[Path]:
+    """``data.yaml`` in the folder of labels or beside it; at most one."""
+    return [file for file in (labels / yolo.DATA, labels.parent / yolo.DATA) if file.exists()][:1]
 
 
 def _manifest(source: Path, export: Path | None) -> Manifest:

@@ -23,7 +23,7 @@ _COLUMNS = 5
 
 def files(tasks: Sequence[Task], manifest: Manifest) -> dict[str, bytes]:
     """What goes out: name -> content. A photo without boxes has an empty file."""
-    data = {"path": ".", "train": PHOTOS, "val": PHOTOS, "names": {0: CLASS}}
+    data = {"study": manifest.study, "path": ".", "train": PHOTOS, "val": PHOTOS, "names": {0: CLASS}}
     content = {
         DATA: yaml.safe_dump(data, sort_keys=False).encode(),
         f"{LABELS}/{CLASSES}": f"{CLASS}\n".encode(),
@@ -60,6 +60,16 @@ def read_names(text: str, *, where: str) -> dict[int, str]:
     if isinstance(names, dict) and all(isinstance(number, int) for number in names):
         return {number: str(name) for number, name in names.items()}
     raise UsageError("has no `names` by number", where=where, remedy="give `names: {0: vehicle}`")
+
+
+def read_study(text: str) -> str | None:
+    """The study that a ``data.yaml`` is of, if it says so (ours do; what a tool wrote need not)."""
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return None  # said where its names are read
+    study = content.get("study") if isinstance(content, dict) else None
+    return None if study is None else str(study)
 
 
 def read(
@@ -106,7 +116,8 @@ def _box(
         return None
     name = names.get(int(number)) if number.is_integer() else None
     if name != CLASS:
-        incoming.problem(where, f"has a box of the class {name or f'{number:g}'!r}; the only class is {CLASS!r}")
+        found = f"class {name!r}" if name is not None else f"class {number:g}, which is not defined"
+        incoming.problem(where, f"has a box of the {found}; the only class is {CLASS!r}")
         return None
     cx, cy, w, h = shares
     width, height = exported.width, exported.height

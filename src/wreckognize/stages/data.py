@@ -206,7 +206,7 @@ def split(run: Run, *, embeddings: bool = False, unlock: str | None = None) -> N
     if run.workspace.run_stage("split", inputs, outputs, action):
         counts = dict(run.split.group_by("split").len().iter_rows())
         run.progress.say("split: " + ", ".join(f"{counts.get(name, 0):,} {name}" for name in SPLITS))
-        for sentence in split_notes(run):
+        for sentence in _split_notes(run):
             run.progress.say(f"  note: {sentence}")
     check_lock(read_lock(lock_file), run.split, photos)
 
@@ -288,7 +288,7 @@ def refuse_test_photos(run: Run, photos: pl.DataFrame, what: str) -> None:
 
 def part(run: Run) -> None:
     """Validation parted into stopping and calibration, by group -> ``validation.parquet``."""
-    from wreckognize.curate.split import part_validation
+    from wreckognize.curate.validation import part_validation
 
     study, output = run.study, run.path("validation.parquet")
 
@@ -303,7 +303,17 @@ def part(run: Run) -> None:
         "calibration": study.split.calibration,
         "seed": study.seed,
     }
-    run.workspace.run_stage("part", inputs, [output], action)
+    if run.workspace.run_stage("part", inputs, [output], action):
+        for sentence in _validation_notes(run):
+            run.progress.say(f"  note: {sentence}")
+
+
+def _validation_notes(run: Run) -> tuple[str, ...]:
+    """What the parting of validation could not do, in words."""
+    from wreckognize.curate.validation import unserved
+
+    trains = any(system.trained for system in run.study.systems)
+    return unserved(run.catalog.photos, run.split, run.validation, trains=trains)
 
 
 def _require_photos(run: Run, table: pl.DataFrame) -> None:
@@ -333,7 +343,11 @@ def contrary_copies(photos: pl.DataFrame, links: pl.DataFrame) -> list[str]:
 
 
 def split_notes(run: Run) -> tuple[str, ...]:
-    """What the split could not do as asked, in words."""
+    """What the split and the parting of validation could not do as asked, in words; after `part`."""
+    return (*_split_notes(run), *_validation_notes(run))
+
+
+def _split_notes(run: Run) -> tuple[str, ...]:
     notes = json.loads(run.path("catalog", "split.json").read_text(encoding="utf-8"))
     sentences = [*reviewed_of(run)["notes"], *notes["shortfalls"]]
     if notes["held_back"]:

@@ -55,7 +55,7 @@ class ExportResult:
         folder: where it lies.
         photos: how many.
         drawn_by: whose boxes are drawn -> photos; the empty text: photos without boxes.
-        audited: whether an audit said which photos are doubtful.
+        audited: whether an audit gave the order.
     """
 
     folder: Path
@@ -129,7 +129,8 @@ def export_review(
         system: whose labels and doubts; default the last trained one.
         split: whose photos.
         limit: at most so many.
-        blank: draw no boxes.
+        blank: tell the reviewer nothing that a model or the study holds: no boxes, no verdict, no reason for doubt,
+            and the order by lot.
         again: also photos that were reviewed before.
         progress: where to report.
 
@@ -158,6 +159,7 @@ def export_review(
         splits=SPLITS if split == "all" else (split,),
         limit=limit,
         blank=blank,
+        seed=study.seed,
     )
     if not tasks:
         raise UsageError(
@@ -165,13 +167,13 @@ def export_review(
             where=f"split {split}",
             remedy="choose another --split, or --again to ask for reviewed photos once more",
         )
-    manifest = manifest_of(tasks, study=study.study, tool=tool, system=chosen.name)
+    manifest = manifest_of(tasks, study=study.study, tool=tool, system=chosen.name, blank=blank)
     _write_export(target, tasks, manifest, progress or Silent())
     return ExportResult(
         folder=target,
         photos=len(tasks),
         drawn_by=Counter(task.drawn_by for task in tasks),
-        audited=doubts.exists(),
+        audited=doubts.exists() and not blank,
     )
 
 

@@ -22,7 +22,7 @@ REVISIONS = {
     "pass": 1,
     "alike": 1,
     "split": 3,
-    "part": 1,
+    "part": 2,
     "label": 1,
     "train": 3,
     "threshold": 1,

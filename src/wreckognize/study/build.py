@@ -5,12 +5,12 @@ What cannot be built is noted as a problem and left out, so that everything else
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from wreckognize.recipes import RECIPES, Recipe, load_recipe
 from wreckognize.settings import (
@@ -22,6 +22,7 @@ from wreckognize.settings import (
     GroupSettings,
     LabelSettings,
     Name,
+    Paths,
     PredictSettings,
     ScaleSettings,
     Source,
@@ -44,6 +45,7 @@ _SOURCES: dict[str, type[SourceBase]] = {
     get_args(kind.model_fields["type"].annotation)[0]: kind
     for kind in (AihubSource, CocoSource, FolderSource, YoloSource)
 }
+_SOURCE_PATHS = ("images", "labels", "annotations")
 _SYSTEM_SECTIONS = ("teacher", "labels", "limits", "train", "predict")
 _SYSTEM_KEYS = ("recipe", "weights", "classes", "merge", *_SYSTEM_SECTIONS)
 _TRAINING_SECTIONS = ("labels", "limits", "train")  # of no use to a system that is never trained
@@ -67,6 +69,9 @@ class Draft:
     Attributes:
         source_names: of all sources, also of those that could not be built.
         system_names: likewise.
+        named: every source that has a name, likewise, with its key.
+        other_paths: paths of the sources that could not be built.
+        other_weights: weights of the systems, and of the teacher, that could not be built.
     """
 
     head: _Head | None
@@ -80,6 +85,9 @@ class Draft:
     scale: ScaleSettings | None
     source_names: frozenset[str]
     system_names: frozenset[str]
+    named: tuple[tuple[Key, str], ...]
+    other_paths: tuple[tuple[Key, tuple[Path, ...]], ...]
+    other_weights: tuple[tuple[Key, str], ...]
 
 
 def build_system(
@@ -105,6 +113,7 @@ def build(content: Mapping[str, Any], folder: Path, problems: Problems) -> Draft
     evidence = problems.validated(EvidenceSettings, builder.section(content, ("evidence",)), ("evidence",))
     scale = problems.validated(ScaleSettings, builder.section(content, ("scale",)), ("scale",))
     teacher = builder.teacher(builder.section(content, ("teacher",)), ("teacher",))
+    built_systems = builder.systems(systems, teacher or TeacherSettings())
     return Draft(
         head=head,
         sources=built_sources,
@@ -112,12 +121,21 @@ def build(content: Mapping[str, Any], folder: Path, problems: Problems) -> Draft
         groups=groups,
         split=split,
         teacher=teacher,
-        systems=builder.systems(systems, teacher or TeacherSettings()),
+        systems=built_systems,
         evidence=evidence,
         scale=scale,
         source_names=frozenset(names_in(sources)),
         system_names=frozenset(names_in(systems)),
+        named=tuple(_named(sources)),
+        other_paths=tuple(builder.other_paths(sources, {key for key, _ in built_sources})),
+        other_weights=tuple(builder.other_weights(content, teacher, {key for key, _ in built_systems})),
     )
+
+
+def _named(sources: Any) -> Iterator[tuple[Key, str]]:
+    for index, values in enumerate(sources if isinstance(sources, list) else ()):
+        if isinstance(values, dict) and isinstance(values.get("name"), str):
+            yield ("sources", index), values["name"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,11 +183,40 @@ class _Builder:
         source = self.problems.validated(_SOURCES[kind], values, key)
         if source is None:
             return None
-        fields = {name: getattr(source, name, None) for name in ("images", "labels", "annotations")}
+        fields = {name: getattr(source, name, None) for name in _SOURCE_PATHS}
         paths = {
             name: tuple(absolute(path, self.folder) for path in value) for name, value in fields.items() if value
         }
         return source.model_copy(update=paths)
+
+    def other_paths(self, raw: Any, built: set[Key]) -> Iterator[tuple[Key, tuple[Path, ...]]]:
+        """The paths of sources that were not built, as far as they are paths, absolute."""
+        for index, values in enumerate(raw if isinstance(raw, list) else ()):
+            if ("sources", index) in built or not isinstance(values, dict):
+                continue
+            kind = _SOURCES.get(values["type"]) if isinstance(values.get("type"), str) else None
+            known = SourceBase.model_fields if kind is None else kind.model_fields
+            for name in _SOURCE_PATHS:
+                if values.get(name) is None or name not in known:
+                    continue
+                try:
+                    paths = TypeAdapter[tuple[Path, ...]](Paths).validate_python(values[name])
+                except ValidationError:
+                    continue  # said already
+                yield ("sources", index, name), tuple(absolute(path, self.folder) for path in paths)
+
+    def other_weights(
+        self, content: Mapping[str, Any], teacher: TeacherSettings | None, built: set[Key]
+    ) -> Iterator[tuple[Key, str]]:
+        """The weights named by systems and the teacher that were not built, absolute."""
+        sections: dict[Key, Any] = {("teacher",): content.get("teacher") if teacher is None else None}
+        systems = content.get("systems")
+        for name, values in systems.items() if isinstance(systems, dict) else ():
+            if ("systems", name) not in built:
+                sections["systems", name] = values
+        for key, values in sections.items():
+            if isinstance(values, dict) and isinstance(values.get("weights"), str):
+                yield (*key, "weights"), absolute_weights(values["weights"], self.folder)
 
     def teacher(self, raw: Mapping[str, Any], key: Key) -> TeacherSettings | None:
         teacher = self.problems.validated(TeacherSettings, raw, key)

@@ -42,12 +42,16 @@ def check_extras(problems: Problems) -> None:
 
 def check(draft: Draft, folder: Path, problems: Problems) -> None:
     """Everything that concerns more than one part of a study, or its files."""
-    check_names([(key, source.name) for key, source in draft.sources], "source", problems)
+    check_names(draft.named, "source", problems)
     check_names([(key, system.name) for key, system in draft.systems], "system", problems)
     for key, source in draft.sources:
         check_source(source, key, problems)
     if draft.scale is not None:
         check_scale(draft.scale, problems)
+    for key, paths in draft.other_paths:
+        _check_paths(paths, key, problems, files=key[-1] == "annotations")
+    for key, weights in draft.other_weights:
+        _check_weights(weights, key, folder, problems)
     for path in draft.reviews:
         _check_paths([path], ("reviews",), problems, files=True)
     check_split(draft, problems)
@@ -59,10 +63,11 @@ def check(draft: Draft, folder: Path, problems: Problems) -> None:
 
 def check_names(names: Sequence[tuple[Key, str]], what: str, problems: Problems) -> None:
     """No name twice: names are folders in the run, so case does not tell them apart."""
-    seen: dict[str, str] = {}
+    seen: set[str] = set()
     for key, name in names:
-        first = seen.setdefault(name.lower(), name)
-        if first is not name:
+        again = name.lower() in seen
+        seen.add(name.lower())
+        if again:
             place = (*key, "name") if what == "source" else key
             problems.add(place, f"a second {what} called {show(name)}", "a name of its own", "rename one of them")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -34,6 +34,7 @@ _EXPECTED = {
     "greater_than_equal": "{ge:g} or more",
     "greater_than": "more than {gt:g}",
     "less_than_equal": "{le:g} or less",
+    "less_than": "less than {lt}",
     "multiple_of": "a multiple of {multiple_of:g}",
     "too_short": "at least one",
     "literal_error": "{expected}",
@@ -97,7 +98,7 @@ class Problems:
         for error in errors:
             place, value = _follow(error, raw)
             if error["type"] == "extra_forbidden":
-                self.unknown((*key, *place), str(place[-1]), model.model_fields)
+                self.unknown((*key, *place), str(place[-1]), _model_at(model, place[:-1]).model_fields)
                 continue
             values[place] = value
             words = _words(error)
@@ -119,7 +120,21 @@ def _words(error: ErrorDetails) -> str:
     template = _EXPECTED.get(error["type"])
     if error["type"] == "missing":
         return "a value"
+    if error["type"] == "less_than" and error.get("ctx", {}).get("lt") == 1:
+        # 95 for 95 % is the likely mistake
+        percent = error["input"] if isinstance(error["input"], int | float) and 1 < error["input"] < 100 else 95
+        return f"a share below 1, e.g. {percent / 100:g}"
     return template.format(**error.get("ctx", {})) if template else error["msg"]
+
+
+def _model_at(model: type[BaseModel], place: Key) -> type[BaseModel]:
+    """The model of the section at ``place`` in a model."""
+    for part in place:
+        field = model.model_fields.get(str(part))
+        inner = [] if field is None else [field.annotation, *get_args(field.annotation)]
+        models = [kind for kind in inner if isinstance(kind, type) and issubclass(kind, BaseModel)]
+        model = models[0] if models else model
+    return model
 
 
 def _follow(error: ErrorDetails, raw: Mapping[str, Any]) -> tuple[Key, Any]:
