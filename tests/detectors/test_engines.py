@@ -12,8 +12,8 @@ import pytest
 from wreckognize import processor
 from wreckognize.detectors.engines import Choice, available, open_engine, versions_of
 from wreckognize.detectors.graph import cached_onnx, onnx_bytes
-from wreckognize.detectors.openvino import Calibration, OpenVinoDetector
-from wreckognize.detectors.port import OutOfMemory, VehicleReading
+from wreckognize.detectors.openvino import OpenVinoDetector
+from wreckognize.detectors.port import Calibration, OutOfMemory, VehicleReading
 from wreckognize.detectors.second_look import SecondLook
 from wreckognize.detectors.ultralytics import (
     UltralyticsDetector,
@@ -152,8 +152,8 @@ def test_bfloat16_is_near_float32_and_decodes_boxes_finely(network, monkeypatch)
     coarse = coarse_detector.infer(photos(1, 128, 128))
     assert coarse_detector.info.precision == "bfloat16"
     assert not np.array_equal(coarse.boxes, exact.boxes)
-    assert np.median(np.abs(coarse.boxes - exact.boxes)) < 1  # pixels; untrained layers enlarge what is rounded
-    assert np.median(np.abs(coarse.confidences - exact.confidences)) < 0.05
+    for left, right in ((coarse.boxes, exact.boxes), (coarse.confidences, exact.confidences)):
+        assert np.corrcoef(left.ravel(), right.ravel())[0, 1] > 0.98  # untrained layers enlarge what is rounded
     fractions = np.unique(coarse.boxes[..., 0] % 1)
     assert len(fractions) > 50  # decoded in bfloat16 there would be 1, 2 or 4 steps a pixel
 
@@ -188,6 +188,7 @@ def test_an_engine_that_is_not_installed_is_named_with_its_extra(tiny_weights, e
 
 def test_what_is_available_is_what_is_installed(monkeypatch):
     monkeypatch.setattr(processor, "has_bfloat16", lambda: True)
+    monkeypatch.setattr(processor, "has_int8", lambda: True)
     everything = [choice.in_words for choice in available()]
     assert everything == [
         *("torch float32", "torch bfloat16", "openvino float32", "openvino bfloat16", "openvino int8"),
@@ -249,7 +250,7 @@ def refuse(*args): raise SystemExit("something connects to the network")
 socket.socket.connect = refuse
 import numpy as np
 from pathlib import Path
-from wreckognize.detectors.openvino import Calibration
+from wreckognize.detectors.port import Calibration
 from wreckognize.detectors.engines import Choice, open_engine
 calibration = Calibration(lambda: [np.zeros((1, 64, 64, 3), np.uint8) + seed for seed in range(3)], "k")
 open_engine({str(tiny_weights)!r}, Choice("openvino", "int8"), classes=["vehicle"], calibration=calibration)

@@ -196,6 +196,9 @@ def predict(
     imgsz: Annotated[
         int | None, typer.Option(help="Pixels of the longest side. Default: the system's, else 640.")
     ] = None,
+    engine: Annotated[
+        str, typer.Option(help="What runs the network: torch, openvino or onnxruntime.", metavar="ENGINE")
+    ] = "torch",
 ) -> None:
     """Look for vehicles in photos: one JSON line each, with verdict, score and boxes.
 
@@ -205,7 +208,7 @@ def predict(
     """
     from wreckognize.cli.predicting import predict_photos
 
-    predict_photos(weights, photos, out=out, threshold=threshold, imgsz=imgsz)
+    predict_photos(weights, photos, out=out, threshold=threshold, imgsz=imgsz, engine=engine)
 
 
 @app.command()

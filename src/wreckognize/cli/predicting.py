@@ -8,7 +8,7 @@ import io
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
 import numpy as np
 import typer
@@ -16,7 +16,7 @@ import typer
 from wreckognize import images
 from wreckognize.cli.console import Console
 from wreckognize.collect.walk import PHOTO_SUFFIXES
-from wreckognize.detectors.port import Detector
+from wreckognize.detectors.port import Detector, EngineName
 from wreckognize.errors import InputError, UsageError
 from wreckognize.evidence.person import ThirdAnswer
 from wreckognize.evidence.thresholds import FrozenThreshold
@@ -30,7 +30,13 @@ CHUNK = 256  # photos looked at before their lines are written
 
 
 def predict_photos(
-    weights: Path, patterns: Sequence[str], *, out: Path | None, threshold: float | None, imgsz: int | None
+    weights: Path,
+    patterns: Sequence[str],
+    *,
+    out: Path | None,
+    threshold: float | None,
+    imgsz: int | None,
+    engine: str = "torch",
 ) -> None:
     """Look at photos and write one line each, in the order they were named.
 
@@ -48,8 +54,14 @@ def predict_photos(
         raise UsageError(
             "no photo was found", where=" ".join(patterns), remedy="name photos, folders of photos, or globs"
         )
-    from wreckognize.detectors.ultralytics import open_detector
+    from wreckognize.detectors.engines import Choice, open_engine
 
+    if engine not in get_args(EngineName):
+        raise UsageError(
+            f"no engine is called {engine!r}",
+            where="--engine",
+            remedy=f"choose {' or '.join(get_args(EngineName))}",
+        )
     if imgsz is not None and (imgsz < 32 or imgsz % 32):
         raise UsageError(f"{imgsz} pixels", where="--imgsz", remedy="give a multiple of 32, e.g. 640")
     if threshold is not None and not 0 <= threshold <= 1:
@@ -59,7 +71,8 @@ def predict_photos(
     file, found_threshold, found_imgsz = settings_of(weights)
     third = third_answer_of(weights) if threshold is None else None
     threshold = found_threshold if threshold is None else threshold
-    detector = open_detector(str(file.absolute()), classes=("car", "bus", "truck"))
+    choice = Choice(cast(EngineName, engine))
+    detector = open_engine(str(file.absolute()), choice, classes=("car", "bus", "truck"))
     lowest = [MIN_CONFIDENCE_SHOWN, threshold, *([third.low] if third and third.low is not None else [])]
     settings = StreamSettings(found_imgsz if imgsz is None else imgsz, confidence=min(lowest))
     lines: list[dict[str, Any]] = []

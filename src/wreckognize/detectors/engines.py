@@ -7,22 +7,12 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from wreckognize import processor
-from wreckognize.detectors.port import Detector, EngineName, Merge, Precision
+from wreckognize.detectors.port import Calibration, Detector, EngineName, Merge, Precision
 from wreckognize.detectors.second_look import MARGIN, SecondLook
 from wreckognize.errors import UsageError
-
-if TYPE_CHECKING:
-    from wreckognize.detectors.openvino import Calibration
-
-OFFERS: dict[EngineName, tuple[Precision, ...]] = {
-    "torch": ("float32", "bfloat16", "float16"),
-    "openvino": ("float32", "bfloat16", "int8"),
-    "onnxruntime": ("float32",),
-}
-"""Precisions of each engine; whether the machine has them is another question."""
+from wreckognize.settings import ENGINE_PRECISIONS
 
 _PACKAGES: dict[EngineName, tuple[str, ...]] = {
     "torch": ("torch",),
@@ -54,6 +44,10 @@ class Choice:
         return f"{self.engine} {self.precision}"
 
 
+TORCH = Choice()
+"""What is used unless something else is asked for."""
+
+
 def packages_of(choice: Choice) -> tuple[str, ...]:
     """The packages whose versions decide what this choice gives."""
     return (*_PACKAGES[choice.engine], *(("nncf",) if choice.precision == "int8" else ()))
@@ -76,14 +70,14 @@ def available(*, on_gpu: bool = False) -> list[Choice]:
     Args:
         on_gpu: the network runs on a GPU, where only torch does.
     """
-    choices = [Choice()]
+    choices = [TORCH]
     if on_gpu:
         return [*choices, Choice("torch", "bfloat16"), Choice("torch", "float16")]
     narrow: tuple[Precision, ...] = ("bfloat16",) if processor.has_bfloat16() else ()
     choices += [Choice("torch", precision) for precision in narrow]
     if find_spec("openvino") is not None:
         choices += [Choice("openvino", precision) for precision in ("float32", *narrow)]
-        if find_spec("nncf") is not None:
+        if find_spec("nncf") is not None and processor.has_int8():
             choices.append(Choice("openvino", "int8"))
     if find_spec("onnxruntime") is not None:
         choices.append(Choice("onnxruntime"))
@@ -118,11 +112,9 @@ def open_engine(
         MissingExtraError: the engine is not installed.
         UsageError: this engine, processor or device does not offer the precision.
     """
-    if choice.precision not in OFFERS[choice.engine]:
-        raise UsageError(
-            f"{choice.engine} offers no {choice.precision}",
-            remedy=f"choose {' or '.join(OFFERS[choice.engine])}",
-        )
+    offered = ENGINE_PRECISIONS[choice.engine]
+    if choice.precision not in offered:
+        raise UsageError(f"{choice.engine} offers no {choice.precision}", remedy=f"choose {' or '.join(offered)}")
     from wreckognize.detectors.ultralytics import UltralyticsDetector, load_as_vehicle_detector
 
     network, reading = load_as_vehicle_detector(weights, classes, merge)

@@ -17,8 +17,7 @@ import platform
 import queue
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -28,26 +27,13 @@ from numpy.typing import NDArray
 
 from wreckognize import processor
 from wreckognize.detectors.graph import OUTPUTS, cached_onnx, graph_key
-from wreckognize.detectors.port import DetectorInfo, Precision, RawDetections, VehicleReading
+from wreckognize.detectors.port import Calibration, DetectorInfo, Precision, RawDetections, VehicleReading
 from wreckognize.detectors.ultralytics import Network
 from wreckognize.errors import MissingExtraError, UsageError
 from wreckognize.files import atomic_write
 
 _TELEMETRY = "openvino_telemetry"
 _INT8_REVISION = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """Photos on which int8 learns the range of each layer's values.
-
-    Attributes:
-        batches: gives ``(B, H, W, 3) uint8`` BGR batches, as a detector gets them; called once if at all.
-        key: says which photos they are, so that a calibrated network that was kept is not taken for another.
-    """
-
-    batches: Callable[[], Iterable[NDArray[np.uint8]]]
-    key: str
 
 
 class OpenVinoDetector:
@@ -103,18 +89,21 @@ class OpenVinoDetector:
         self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
         for _ in range(count):
             self._idle.put(self._compiled.create_infer_request())
+        stride = int(network.model.stride.max())  # type: ignore[operator]
         self._info = DetectorInfo(
             engine=f"openvino {metadata.version('openvino')}",
             weights=network.weights,
             weights_sha256=network.sha256,
             random_weights=network.random,
             names=network.names,
-            stride=int(network.model.stride.max()),  # type: ignore[operator]
+            stride=stride,
             device=f"CPU ({platform.machine()})",
             precision=precision,
             threads=threads,
             requests=count,
         )
+        # Its binding sets itself up at the first call, and two first calls at once wait for each other for ever.
+        self.infer(np.zeros((1, stride, stride, 3), np.uint8))
 
     @property
     def info(self) -> DetectorInfo:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -75,6 +75,19 @@ class RawDetections:
     boxes: NDArray[np.float32]
     confidences: NDArray[np.float32]
     features: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Photos on which int8 learns the range of each layer's values.
+
+    Attributes:
+        batches: gives ``(B, H, W, 3) uint8`` BGR batches, as a detector gets them; called once if at all.
+        key: says which photos they are, so that a calibrated network that was kept is not taken for another.
+    """
+
+    batches: Callable[[], Iterable[NDArray[np.uint8]]]
+    key: str
 
 
 class OutOfMemory(Exception):
