@@ -1,7 +1,8 @@
 """Engines: photos to predictions against the library one photo at a time, and the decisions that an engine flips.
 
-``engine_rows`` gives rows for `run.py`; run by itself (``python benchmarks/engines.py [PHOTOS_TIMED [PHOTOS_JUDGED]]``)
-it prints them, with real photos and weights (``WRECKOGNIZE_PHOTOS``, else ``../shared``). Times are CPU seconds of this
+``engine_rows`` gives rows for `run.py`; run by itself (``python benchmarks/engines.py [TIMED [JUDGED [NAME...]]]``: how many
+photos are timed and judged, and which engines, by the first letters of their names; default all) it prints them, with
+real photos and weights (``WRECKOGNIZE_PHOTOS``, else ``../shared``). Times are CPU seconds of this
 process, all its threads together: on one core the same as wall time, but not disturbed by neighbours on that core.
 """
 
@@ -33,14 +34,14 @@ ROOT = Path(os.environ.get("WRECKOGNIZE_PHOTOS") or Path(__file__).parents[2] / 
 WEIGHTS = ROOT / "weights" / "yolov8n-coco.pt"
 CLASSES = ("car", "bus", "truck")
 THRESHOLDS = (0.10, 0.25)
-REPEATS = 5
+REPEATS = 3
 LEARN_FROM = 64
 NOT_MEASURED = {"ours": None, "peer": None, "ratio": None, "met": None}
 
 
-def choices() -> dict[str, tuple[Choice, bool]]:
-    """What is compared, and whether this processor has it."""
-    return {
+def choices(wanted: Sequence[str] = ("",)) -> dict[str, tuple[Choice, bool]]:
+    """What is compared (names that begin with one of ``wanted``), and whether this processor has it."""
+    known = {
         "torch float32": (Choice(), True),
         "onnxruntime float32": (Choice("onnxruntime"), True),
         "openvino float32": (Choice("openvino"), True),
@@ -48,10 +49,11 @@ def choices() -> dict[str, tuple[Choice, bool]]:
         "openvino int8": (Choice("openvino", "int8"), True),
         "openvino int8, second look": (Choice("openvino", "int8", THRESHOLDS), True),
     }
+    return {name: known[name] for name in known if name.startswith(tuple(wanted))}
 
 
 def photos(count: int, skip: int = 0) -> list[PhotoFile]:
-    """Half damaged, a quarter intact, a quarter without a vehicle, of the real photos; every n-th, from the ``skip``-th."""
+    """Real photos, half damaged, a quarter intact, a quarter without a vehicle; every n-th, from the ``skip``-th."""
     parts = (("damaged", count // 2), ("normal", count // 4), ("coco", count - count // 2 - count // 4))
     found = []
     for folder, wanted in parts:
@@ -87,7 +89,7 @@ def paired(works: Sequence[Callable[[], object]]) -> list[list[float]]:
     return times
 
 
-def engine_rows(timed: int = 32) -> list[dict[str, Any]]:
+def engine_rows(cache: Path, timed: int = 32, wanted: Sequence[str] = ("",)) -> list[dict[str, Any]]:
     """YOLOv8n at 640, from files, each engine against ``YOLO(weights)(path, verbose=False)`` one by one."""
     from wreckognize.detectors.ultralytics import import_library
 
@@ -95,19 +97,18 @@ def engine_rows(timed: int = 32) -> list[dict[str, Any]]:
     from ultralytics import YOLO
 
     files, settings, library = photos(timed), StreamSettings(640), YOLO(WEIGHTS)
-    present = {name: choice for name, (choice, here) in choices().items() if here}
-    with tempfile.TemporaryDirectory() as folder:
-        detectors = [opened(choice, Path(folder)) for choice in present.values()]
+    present = {name: choice for name, (choice, here) in choices(wanted).items() if here}
+    detectors = [opened(choice, cache) for choice in present.values()]
 
-        def ours(detector: Detector) -> Callable[[], object]:
-            return lambda: list(look_at(files, detector, settings))
+    def ours(detector: Detector) -> Callable[[], object]:
+        return lambda: list(look_at(files, detector, settings))
 
-        def usual() -> object:
-            return [library(file.path, verbose=False, device="cpu") for file in files]
+    def usual() -> object:
+        return [library(file.path, verbose=False, device="cpu") for file in files]
 
-        peer, *own = paired([usual, *map(ours, detectors)])
+    peer, *own = paired([usual, *map(ours, detectors)])
     rows = []
-    for name, (_, here) in choices().items():
+    for name, (_, here) in choices(wanted).items():
         row = {"name": f"photos to predictions, YOLOv8n 640, {name}", "device": "cpu", "unit": "CPU ms/photo"}
         row |= {"goal": 2.5 if "int8" not in name else None}
         if not here:
@@ -121,28 +122,23 @@ def engine_rows(timed: int = 32) -> list[dict[str, Any]]:
     return rows
 
 
-def parities(judged: int = 200) -> dict[str, Parity]:
+def parities(cache: Path, judged: int = 200, wanted: Sequence[str] = ("",)) -> dict[str, Parity]:
     """Every engine's decisions, boxes and scores on real photos against torch in float32."""
     files, settings = photos(judged), StreamSettings(640)
     names = [file.photo for file in files]
-    tables: dict[str, pl.DataFrame] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        for name, (choice, here) in choices().items():
-            if here:
-                looks = list(look_at(files, opened(choice, Path(folder)), settings))
-                tables[name] = predictions_table(looks)
-                if name != "torch float32":
-                    parity = compare_predictions(
-                        names, tables["torch float32"], tables[name], thresholds=THRESHOLDS
-                    )
-                    print(name, json.dumps(parity.to_dict()), flush=True)
-    reference = tables.pop("torch float32")
+
+    def seen(choice: Choice) -> pl.DataFrame:
+        return predictions_table(list(look_at(files, opened(choice, cache), settings)))
+
+    reference = seen(Choice())
     return {
-        name: compare_predictions(names, reference, table, thresholds=THRESHOLDS) for name, table in tables.items()
+        name: compare_predictions(names, reference, seen(choice), thresholds=THRESHOLDS)
+        for name, (choice, here) in choices(wanted).items()
+        if here and choice != Choice()
     }
 
 
-def share_of_time(count: int = 32) -> dict[str, float]:
+def share_of_time(cache: Path, count: int = 32) -> dict[str, float]:
     """CPU milliseconds a photo of each step, for torch's sake one step after the other on one thread."""
     from wreckognize.inference.letterbox import Fit
     from wreckognize.inference.stream import suppress
@@ -159,11 +155,10 @@ def share_of_time(count: int = 32) -> dict[str, float]:
     fits = [Fit.of(file.width, file.height, 640, 32) for file in files]
     pixels = step("decode", lambda: [images.decode(file.path) for file in files])
     inputs = step("letterbox", lambda: [fit.apply(one) for fit, one in zip(fits, pixels, strict=True)])
-    with tempfile.TemporaryDirectory() as folder:
-        for name in ("torch float32", "openvino float32"):
-            detector = opened(choices()[name][0], Path(folder))
-            detector.infer(inputs[0][None])
-            raws = step(f"infer, {name}", lambda d=detector: [d.infer(one[None]) for one in inputs])
+    for name in ("torch float32", "openvino float32"):
+        detector = opened(choices()[name][0], cache)
+        detector.infer(inputs[0][None])
+        raws = step(f"infer, {name}", lambda d=detector: [d.infer(one[None]) for one in inputs])
     step("check of numbers", lambda: [np.isfinite(raw.boxes).all() for raw in raws])
     step("NMS", lambda: [suppress(raw.boxes[0], raw.confidences[0], settings) for raw in raws])
     return taken
@@ -171,13 +166,16 @@ def share_of_time(count: int = 32) -> dict[str, float]:
 
 def main() -> None:
     """Print all of it."""
-    given = [int(text) for text in sys.argv[1:3]]
-    timed, judged = (*given, *(32, 200)[len(given) :])
-    print(json.dumps(share_of_time(timed), indent=1), flush=True)
-    for row in engine_rows(timed):
-        print(json.dumps(row), flush=True)
-    if judged:
-        parities(judged)
+    timed, judged = (*map(int, sys.argv[1:3]), *(32, 200)[len(sys.argv[1:3]) :])
+    wanted = sys.argv[3:] or ("",)
+    with tempfile.TemporaryDirectory() as folder:
+        if timed:
+            print(json.dumps(share_of_time(Path(folder), timed)), flush=True)
+            for row in engine_rows(Path(folder), timed, wanted):
+                print(json.dumps(row), flush=True)
+        if judged:
+            for name, parity in parities(Path(folder), judged, wanted).items():
+                print(name, json.dumps(parity.to_dict()), flush=True)
 
 
 if __name__ == "__main__":

@@ -122,6 +122,11 @@ def test_predict_gives_each_photo_a_line(tmp_path, tiny_weights):
     assert {line["answer"] for line in lines} == {None}  # weights alone know nothing of a person's part
     assert all((line["score"] >= line["threshold"]) == (line["verdict"] == "vehicle") for line in lines[:2])
 
+    other = wreckognize("predict", tiny_weights, tmp_path / "in", "--imgsz", 64, "--engine", "openvino")
+    assert other.returncode == 0, other.stderr
+    scores = [json.loads(line)["score"] for line in other.stdout.splitlines()[:2]]
+    assert scores == pytest.approx([line["score"] for line in lines[:2]], abs=2e-4)
+
     out = tmp_path / "out.csv"
     glob = str(tmp_path / "in" / "*.jpg")
     assert wreckognize("predict", tiny_weights, glob, "--imgsz", 64, "--out", out).returncode == 0
@@ -145,6 +150,7 @@ def test_predict_gives_each_photo_a_line(tmp_path, tiny_weights):
         (["WEIGHTS", "none/*.jpg"], "no photo was found"),
         (["WEIGHTS", "a.jpg", "--out", "table.xlsx"], "no format is known"),
         ([".", "a.jpg"], "no trained weights"),
+        (["WEIGHTS", "a.jpg", "--engine", "tensorrt"], "choose torch or openvino or onnxruntime"),
     ],
 )
 def test_predict_says_what_is_wrong(tmp_path, tiny_weights, arguments, message):
