@@ -154,7 +154,7 @@ def teacher_predictions(run: Run, system: SystemSettings) -> tuple[str, Path, st
         name, looker = f"system-{teacher.system}", Looker.of_system(run, run.study.system(teacher.system))
     else:
         looker = Looker.of_teacher(run, teacher)
-        if looker == Looker.of_teacher(run, run.study.teacher):
+        if "teacher" in run.workspace.stages and looker == Looker.of_teacher(run, run.study.teacher):
             stage = "teacher"
             return (
                 stage,
