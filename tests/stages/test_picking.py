@@ -63,6 +63,7 @@ def run_twice(tmp_path_factory, tiny_weights):
     return out, first
 
 
+@pytest.mark.slow
 def test_auto_writes_down_what_it_measured_and_does_not_choose_anew(run_twice):
     out, first = run_twice
     assert (out / "state.json").read_text() == first
@@ -77,6 +78,7 @@ def test_auto_writes_down_what_it_measured_and_does_not_choose_anew(run_twice):
     assert record["why"] in metrics["engine"]
 
 
+@pytest.mark.slow
 def test_a_named_engine_gives_the_figures_of_torch_and_keeps_its_graph_in_the_run(run_twice):
     out, _ = run_twice
     named, usual = (
