@@ -1,9 +1,9 @@
 """Engines: photos to predictions against the library one photo at a time, and the decisions that an engine flips.
 
-``engine_rows`` gives rows for `run.py`. Run by itself, ``engines.py [TIMED [JUDGED [NAME...]]]``, it prints them: how many
-photos are timed and judged, and which engines, by the beginnings of their names (default all). It wants real photos
-and weights (``WRECKOGNIZE_PHOTOS``, else ``../shared``). Times are CPU seconds of this process, all its threads
-together: on one core the same as wall time, but less disturbed by neighbours on that core.
+``engine_rows`` gives rows for `run.py`. Run by itself, ``engines.py [TIMED [JUDGED [NAME...]]]``, it prints them: how
+many photos are timed and judged, and which engines, by the beginnings of their names (default all). It wants
+real photos and weights (``WRECKOGNIZE_PHOTOS``, else ``../shared``). Times are CPU seconds of this process, all its
+threads together: on one core the same as wall time, but less disturbed by neighbours on that core.
 """
 
 from __future__ import annotations
