@@ -18,6 +18,7 @@ from pathlib import Path
 from wreckognize.errors import Problem, StorageError, StudyError, WeightsError
 from wreckognize.settings import ScaleSettings, SourceBase, SystemSettings, TeacherSettings
 from wreckognize.study import STARTER, Study, is_random, resolve_weights
+from wreckognize.study.engines import EXPORT_MODULES, INSTALL
 from wreckognize.study.paths import count_files, matches
 from wreckognize.study.weights import starter_path
 from wreckognize.urls import url_of
@@ -53,6 +54,7 @@ def diagnose(study: Path | None = None) -> list[Check]:
         python_check(tuple(sys.version_info[:3])),
         package_check("torch", ("torch",)),
         package_check("ultralytics", ("ultralytics-opencv-headless", "ultralytics")),
+        *(engine_check(name) for name in EXPORT_MODULES if name != "onnx"),
         starter_check(starter_path()),
         gpu_check(),
         Check("cores", True, str(_cores())),
@@ -76,6 +78,14 @@ def package_check(name: str, distributions: Sequence[str]) -> Check:
         except metadata.PackageNotFoundError:
             continue
     return Check(name, False, "not installed", 'pip install "wreckognize[yolo]"')
+
+
+def engine_check(name: str) -> Check:
+    """A package of the extra ``[export]``: faster engines, which nothing needs unless a study names them."""
+    try:
+        return Check(name, True, metadata.version(name))
+    except metadata.PackageNotFoundError:
+        return Check(name, None, "not installed: `engine: torch` only, or without int8", INSTALL)
 
 
 def starter_check(path: Path) -> Check:

@@ -13,6 +13,7 @@ WreckognizeError               what, where, what to do; carries the exit code of
 |  |- LockError                1: the locked test set would change
 |  `- TooManyFailuresError     1: more of a source failed than the study allows
 |- TrainingError               1: a training process ended without a result
+|- EngineError                 1: an engine gave an answer that is none
 `- InputError                  one photo or one label cannot be used; a stage turns it into a quarantine row
 """
 
@@ -144,6 +145,12 @@ class TooManyFailuresError(GuardError):
 
 class TrainingError(WreckognizeError):
     """A training process ended without a result."""
+
+    exit_code = 1
+
+
+class EngineError(WreckognizeError):
+    """An engine gave an answer that is none, such as boxes that are not numbers, or cannot work at all."""
 
     exit_code = 1
 

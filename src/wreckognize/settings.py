@@ -148,7 +148,34 @@ class GroupSettings(Settings):
     cosine: Annotated[float, Field(strict=True, gt=0, le=1, allow_inf_nan=False)] | None = 0.975
 
 
-class TeacherSettings(Settings):
+Engine = Literal["torch", "openvino", "onnxruntime", "auto"]
+PrecisionName = Literal["float32", "bfloat16", "float16", "int8"]
+ENGINE_PRECISIONS: dict[str, tuple[PrecisionName, ...]] = {
+    "torch": ("float32", "bfloat16", "float16"),
+    "openvino": ("float32", "bfloat16", "int8"),
+    "onnxruntime": ("float32",),
+    "auto": ("float32",),  # it chooses the precision too
+}
+"""What each engine offers; whether the machine has it is another question."""
+
+
+class EngineSettings(Settings):
+    """What runs a network. ``auto`` measures what is installed and takes the fastest that passes parity."""
+
+    engine: Engine = "torch"
+    precision: PrecisionName = "float32"
+
+    @model_validator(mode="after")
+    def _offered(self) -> Self:
+        if self.precision not in ENGINE_PRECISIONS[self.engine]:
+            if self.engine == "auto":
+                raise ValueError("`engine: auto` without `precision`: it chooses that too")
+            offered = " or ".join(ENGINE_PRECISIONS[self.engine])
+            raise ValueError(f"a precision that {self.engine} offers: {offered}")
+        return self
+
+
+class TeacherSettings(EngineSettings):
     """The detector that auto-labels whole vehicles."""
 
     weights: str = "yolov8x.pt"
@@ -255,7 +282,7 @@ class ThresholdSettings(BaseModel):
         return self.rule if self.value is None else {self.rule: self.value}
 
 
-class PredictSettings(Settings):
+class PredictSettings(EngineSettings):
     """How a system looks at photos."""
 
     imgsz: Side | None = None  # default: train.imgsz, else 640

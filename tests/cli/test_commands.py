@@ -148,6 +148,11 @@ def test_predict_gives_each_photo_a_line(tmp_path, tiny_weights):
     assert all(line["error"] for line in lines[2:])
     assert all((line["score"] >= line["threshold"]) == (line["verdict"] == "vehicle") for line in lines[:2])
 
+    other = wreckognize("predict", tiny_weights, tmp_path / "in", "--imgsz", 64, "--engine", "openvino")
+    assert other.returncode == 0, other.stderr
+    scores = [json.loads(line)["score"] for line in other.stdout.splitlines()[:2]]
+    assert scores == pytest.approx([line["score"] for line in lines[:2]], abs=2e-4)
+
     out = tmp_path / "out.csv"
     glob = str(tmp_path / "in" / "*.jpg")
     assert wreckognize("predict", tiny_weights, glob, "--imgsz", 64, "--out", out).returncode == 1
@@ -188,6 +193,7 @@ def test_predict_takes_names_that_are_no_text_and_no_formulas(tmp_path, tiny_wei
         ([".", "a.jpg"], "not a system of a run"),
         (["WEIGHTS", "a.jpg", "--to-a-person"], "no thresholds for the third answer"),
         (["WEIGHTS", "a.jpg", "--to-a-person", "--threshold", "0.5"], "one threshold and two"),
+        (["WEIGHTS", "a.jpg", "--engine", "tensorrt"], "choose torch or openvino or onnxruntime"),
     ],
 )
 def test_predict_says_what_is_wrong(tmp_path, tiny_weights, arguments, message):

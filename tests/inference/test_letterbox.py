@@ -3,6 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wreckognize.boxes import as_boxes
+from wreckognize.detectors.ultralytics import import_library
 from wreckognize.inference.letterbox import Fit
 
 lengths = st.integers(1, 3000)
@@ -28,6 +29,7 @@ def test_boxes_come_back_where_they_were(width, height):
 
 
 def test_as_ultralytics_does_it():
+    import_library()  # fenced first: unfenced it would stay so for the tests that follow
     from ultralytics.data.augment import LetterBox
 
     rng = np.random.default_rng(0)
@@ -40,3 +42,15 @@ def test_as_ultralytics_does_it():
 def test_boxes_beyond_the_photo_are_cut():
     fit = Fit.of(100, 50, 64, 32)
     assert fit.restore(as_boxes([[-50, -50, 500, 500]])).tolist() == [[0, 0, 100, 50]]
+
+
+@given(st.integers(1, 300), st.integers(1, 300))
+def test_a_place_in_a_used_batch_is_filled_whole(width, height):
+    fit = Fit.of(width, height, 64, 32)
+    photo = np.random.default_rng(0).integers(0, 255, (height, width, 3), dtype=np.uint8)
+    batch = np.full((2, *fit.shape, 3), 255, np.uint8)
+    fit.apply_to(photo, batch[1])
+    np.testing.assert_array_equal(batch[1], fit.apply(photo))
+    if fit.top:
+        assert (batch[1, 0] == 114).all()
+    assert (batch[0] == 255).all()

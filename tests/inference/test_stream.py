@@ -1,12 +1,18 @@
+import threading
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 import polars as pl
 import pytest
 from photographs import draw_photo
 
+from wreckognize import images
+from wreckognize.detectors.port import OutOfMemory, RawDetections
 from wreckognize.detectors.ultralytics import open_detector
+from wreckognize.errors import EngineError
 from wreckognize.inference.letterbox import Fit
 from wreckognize.inference.passes import run_pass
 from wreckognize.inference.stream import PhotoFile, StreamSettings, look_at, plan_batches, suppress
@@ -151,3 +157,127 @@ def test_a_pass_over_no_photos_is_empty(detector, tmp_path):
     )
     assert seen.predictions.is_empty()
     assert seen.unread.is_empty()
+
+
+class Around:
+    """A detector about which a test wants to know or change something."""
+
+    def __init__(self, detector, requests=1, before=lambda batch: None, after=lambda raw: raw):
+        self.info = replace(detector.info, requests=requests)
+        self._detector, self._before, self._after = detector, before, after
+        self._lock = threading.Lock()  # the torch detector takes one batch at a time
+
+    def infer(self, batch):
+        self._before(batch)
+        with self._lock:
+            return self._after(self._detector.infer(batch))
+
+
+def names_of_threads():
+    return {thread.name for thread in threading.enumerate() if thread.name.startswith(("decode", "infer"))}
+
+
+def test_order_and_result_do_not_depend_on_how_many_batches_are_under_way(photos, detector):
+    delays = iter([0.08, 0.0, 0.05, 0.0, 0.0])  # the first batch is the last to be finished
+
+    def slowly(_):
+        time.sleep(next(delays, 0))
+
+    settings = StreamSettings(96, batch=1)
+    one = list(look_at(photos, detector, settings))
+    three = list(look_at(photos, Around(detector, requests=3, before=slowly), settings))
+    assert [look.photo for look in three] == [look.photo for look in one]
+    for left, right in zip(one, three, strict=True):
+        np.testing.assert_array_equal(left.boxes, right.boxes)
+        np.testing.assert_array_equal(left.feature, right.feature)
+    assert not names_of_threads()
+
+
+def test_batches_are_looked_at_while_others_are_and_while_the_caller_works(photos, detector):
+    together = threading.Barrier(2, timeout=20)  # passes only if two calls are under way at the same time
+    looks = list(
+        look_at(photos[:1] * 4, Around(detector, 2, lambda _: together.wait()), StreamSettings(64, batch=1))
+    )
+    assert len(looks) == 4
+
+    begun = threading.Semaphore(0)
+    stream = look_at(photos[:1] * 3, Around(detector, 1, lambda _: begun.release()), StreamSettings(64, batch=1))
+    next(stream)
+    assert all(begun.acquire(timeout=20) for _ in range(2))  # the second began without being asked for
+    stream.close()
+    assert not names_of_threads()
+
+
+def test_what_is_under_way_is_bounded(photos, detector):
+    decoded = []
+    real = images.decode
+    many = photos[:1] * 60
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("wreckognize.images.decode", lambda path: (decoded.append(path), real(path))[1])
+        stream = look_at(many, detector, StreamSettings(64, batch=2, workers=2))
+        next(stream)
+        time.sleep(0.2)
+        assert len(decoded) <= 2 * 2 + 4 + 2  # two batches with the engine, four photos ahead, one being handed on
+        assert len(list(stream)) == 59
+
+
+@pytest.mark.parametrize("where", ["detector", "decoder"])
+def test_an_error_in_any_thread_is_raised_and_no_thread_stays(photos, detector, where, monkeypatch):
+    def break_down(*_):
+        raise ZeroDivisionError("broken")
+
+    if where == "decoder":
+        monkeypatch.setattr("wreckognize.images.decode", break_down)
+    tested = Around(detector, 2, break_down) if where == "detector" else detector
+    with pytest.raises(ZeroDivisionError, match="broken"):
+        list(look_at(photos, tested, StreamSettings(64, batch=1)))
+    assert not names_of_threads()
+
+
+@pytest.mark.parametrize("part", ["boxes", "confidences"])
+def test_numbers_that_are_none_are_an_error_and_no_boxes(photos, detector, part):
+    def spoil(raw):
+        values = {"boxes": raw.boxes, "confidences": raw.confidences, "features": raw.features}
+        values[part] = values[part].copy()
+        values[part].flat[5] = np.nan
+        return RawDetections(**values)
+
+    with pytest.raises(EngineError, match=r"torch .*no numbers\n.*precision: float32"):
+        list(look_at(photos, Around(detector, after=spoil), StreamSettings(64)))
+
+
+def test_a_batch_that_does_not_fit_is_halved_until_it_does(photos, detector):
+    sizes = []
+
+    def small_memory(batch):
+        sizes.append(len(batch))
+        if len(batch) > 2:
+            raise OutOfMemory("out of memory")
+
+    same = photos[:1] * 8
+    settings = StreamSettings(64, batch=5)
+    with pytest.warns(RuntimeWarning, match="5 photos at a time do not fit.*going on with 2"):
+        looks = list(look_at(same, Around(detector, before=small_memory), settings))
+    assert sizes == [5, 2, 2, 1, 2, 1]
+    whole = list(look_at(same, detector, settings))
+    for left, right in zip(looks, whole, strict=True):
+        np.testing.assert_allclose(left.boxes, right.boxes, atol=1e-3)
+        np.testing.assert_allclose(left.feature, right.feature, atol=1e-5)
+
+
+def test_a_device_too_small_for_one_photo_is_said(photos, detector):
+    def no_memory(_):
+        raise OutOfMemory("out of memory")
+
+    with pytest.raises(EngineError, match=r"does not hold one photo of 64 x 64.*\n.*smaller imgsz"):
+        list(look_at(photos[2:3], Around(detector, before=no_memory), StreamSettings(64, batch=1)))
+
+
+def test_decoding_a_jpeg_at_a_smaller_size_would_change_what_the_network_gets(tmp_path):
+    """Why the stream does not: not even a photo of exactly twice the input's size comes out the same."""
+    path = draw_photo(tmp_path / "large.jpg", 3, width=256, height=192)
+    fit = Fit.of(256, 192, 128, 32)
+    whole = fit.apply(images.decode(path)).astype(int)
+    reduced = fit.apply(cv2.imread(str(path), cv2.IMREAD_REDUCED_COLOR_2)).astype(int)
+    assert whole.shape == reduced.shape
+    assert (whole != reduced).mean() > 0.05

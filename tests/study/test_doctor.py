@@ -20,7 +20,8 @@ def test_a_machine_is_described_without_waking_torch(monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: None)
     checks = diagnose()
     assert [check.name for check in checks] == [
-        *("Python", "torch", "ultralytics", "starter", "GPU", "cores", "memory", "disk")
+        *("Python", "torch", "ultralytics", "onnxruntime", "openvino", "nncf"),
+        *("starter", "GPU", "cores", "memory", "disk"),
     ]
     assert all(check.remedy for check in checks if check.ok is False)
     assert int(by_name(checks)["cores"].found) >= 1

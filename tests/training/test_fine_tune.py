@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from wreckognize.detectors.ultralytics import cpu_computes_bfloat16, load_network
+from wreckognize.detectors.ultralytics import load_network
 from wreckognize.errors import TrainingError
+from wreckognize.processor import has_bfloat16
 from wreckognize.progress import Silent
 from wreckognize.settings import TrainSettings
 from wreckognize.training.curves import read_curves
@@ -273,7 +274,7 @@ def test_bfloat16_on_a_cpu_survives_an_interruption(training, tiny_weights, tmp_
     settings = TrainSettings(epochs=2, imgsz=64, batch=4, device="cpu", amp="bf16")
     with pytest.raises(KeyboardInterrupt):
         go(training, tiny_weights, settings, progress=StopAfterFirstEpoch())
-    can = cpu_computes_bfloat16()
+    can = has_bfloat16()
     seen = "torch.bfloat16 True" if can else "torch.float32 True"
     assert seen in log.read_text().splitlines()
     log.write_text("")

@@ -290,6 +290,9 @@ def predict(
     to_a_person: Annotated[
         bool, typer.Option("--to-a-person", help="Give the third answer: what the system should not decide alone.")
     ] = False,
+    engine: Annotated[
+        str, typer.Option(help="What runs the network: torch, openvino or onnxruntime.", metavar="ENGINE")
+    ] = "torch",
 ) -> None:
     """Look for vehicles in photos: one JSON line each, with verdict, score and boxes.
 
@@ -301,7 +304,10 @@ def predict(
     """
     from wreckognize.cli.predicting import predict_photos
 
-    if not predict_photos(weights, photos, out=out, threshold=threshold, imgsz=imgsz, to_a_person=to_a_person):
+    done = predict_photos(
+        weights, photos, out=out, threshold=threshold, imgsz=imgsz, to_a_person=to_a_person, engine=engine
+    )
+    if not done:
         raise typer.Exit(1)
 
 

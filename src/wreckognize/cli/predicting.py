@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
 import numpy as np
 import typer
@@ -18,7 +18,7 @@ import typer
 from wreckognize import images
 from wreckognize.cli.console import Console
 from wreckognize.collect.walk import PHOTO_SUFFIXES
-from wreckognize.detectors.port import Detector
+from wreckognize.detectors.port import Detector, EngineName
 from wreckognize.errors import InputError, UsageError
 from wreckognize.evaluation.writers import csv_cell
 from wreckognize.evidence.person import ThirdAnswer
@@ -41,6 +41,7 @@ def predict_photos(
     threshold: float | None,
     imgsz: int | None,
     to_a_person: bool = False,
+    engine: str = "torch",
 ) -> bool:
     """Look at photos and write one line each, in the order they were named.
 
@@ -51,6 +52,7 @@ def predict_photos(
         threshold: None: the system's.
         imgsz: None: the system's.
         to_a_person: give the third answer, by the system's two thresholds.
+        engine: what runs the network.
 
     Returns:
         Whether every photo could be read.
@@ -69,8 +71,14 @@ def predict_photos(
         raise UsageError(
             "no photo was found", where=" ".join(patterns), remedy="name photos, folders of photos, or globs"
         )
-    from wreckognize.detectors.ultralytics import open_detector
+    from wreckognize.detectors.engines import Choice, open_engine
 
+    if engine not in get_args(EngineName):
+        raise UsageError(
+            f"no engine is called {engine!r}",
+            where="--engine",
+            remedy=f"choose {' or '.join(get_args(EngineName))}",
+        )
     if imgsz is not None and (imgsz < 32 or imgsz % 32):
         raise UsageError(f"{imgsz} pixels", where="--imgsz", remedy="give a multiple of 32, e.g. 640")
     if threshold is not None and not 0 <= threshold <= 1:
@@ -86,7 +94,8 @@ def predict_photos(
         threshold=system.threshold if threshold is None else threshold,
         third=system.third_answer if to_a_person else None,
     )
-    detector = open_detector(system.weights, classes=system.classes, merge=system.merge)
+    choice = Choice(cast(EngineName, engine))
+    detector = open_engine(system.weights, choice, classes=system.classes, merge=system.merge)
     settings = StreamSettings(imgsz or system.imgsz, confidence=min((MIN_CONFIDENCE_SHOWN, *decide.thresholds)))
     lines: list[dict[str, Any]] = []
     with Console().task("looking", len(paths)) as task:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -10,6 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 Merge = Literal["max", "argmax"]
+EngineName = Literal["torch", "openvino", "onnxruntime"]
+"""What runs the network."""
+Precision = Literal["float32", "bfloat16", "float16", "int8"]
+"""Number format of the network's layers. Boxes and confidences are worked out in float32 from what they give."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,7 @@ class DetectorInfo:
     device: str
     precision: str
     threads: int
+    requests: int = 1  # batches it looks at at the same time: `infer` may be called from so many threads
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,23 @@ class RawDetections:
     features: NDArray[np.float32]
 
 
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Photos on which int8 learns the range of each layer's values.
+
+    Attributes:
+        batches: gives ``(B, H, W, 3) uint8`` BGR batches, as a detector gets them; called once if at all.
+        key: says which photos they are, so that a calibrated network that was kept is not taken for another.
+    """
+
+    batches: Callable[[], Iterable[NDArray[np.uint8]]]
+    key: str
+
+
+class OutOfMemory(Exception):
+    """A batch does not fit into the memory of the engine's device; a smaller one may."""
+
+
 class Detector(Protocol):
     """Anything that finds vehicles in a batch of equally large photos."""
 
@@ -81,5 +103,9 @@ class Detector(Protocol):
         ...
 
     def infer(self, batch: NDArray[np.uint8]) -> RawDetections:
-        """Look at a batch, ``(B, H, W, 3) uint8`` BGR, H and W multiples of ``info.stride``."""
+        """Look at a batch, ``(B, H, W, 3) uint8`` BGR, H and W multiples of ``info.stride``.
+
+        Raises:
+            OutOfMemory: the batch is too large for the device's memory.
+        """
         ...

@@ -27,10 +27,12 @@ import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 
-from wreckognize.detectors.port import DetectorInfo, Merge, RawDetections, VehicleReading
+from wreckognize.detectors.port import DetectorInfo, Merge, OutOfMemory, Precision, RawDetections, VehicleReading
 from wreckognize.detectors.weights import ModelCard, file_sha256, read_card
-from wreckognize.errors import MissingExtraError, WeightsError
+from wreckognize.errors import MissingExtraError, UsageError, WeightsError
 from wreckognize.files import atomic_write
+from wreckognize.processor import cpu_threads as cpu_threads
+from wreckognize.processor import has_bfloat16
 
 if TYPE_CHECKING:
     from torch import nn
@@ -67,18 +69,6 @@ def fence(config: Path) -> dict[str, str]:
         "MPLCONFIGDIR": os.environ.get("MPLCONFIGDIR", str(config)),  # it imports matplotlib, which writes too
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(cpu_threads())),  # else it sets 1
     }
-
-
-def cpu_threads() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def cpu_computes_bfloat16() -> bool:
-    """Whether this CPU has instructions for bfloat16; one without emulates them, ten times slower than float32."""
-    import torch
-
-    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def import_library() -> None:
@@ -290,13 +280,31 @@ def save_network(model: nn.Module, weights: Path, *, imgsz: int, trained_on: str
 
 
 class UltralyticsDetector:
-    """A YOLO network on torch, fused, in float32, with backbone features beside the boxes."""
+    """A YOLO network on torch, fused, with backbone features beside the boxes.
 
-    def __init__(self, network: Network, reading: VehicleReading, device: str | int | None = None) -> None:
+    Args:
+        network: what to run.
+        reading: how its classes become one vehicle confidence.
+        device: as the study says; None takes the first GPU where there is one.
+        precision: of the layers up to the last convolutions; boxes and confidences are decoded in float32.
+            ``float32``; ``bfloat16`` on a GPU, or on a CPU that has it; ``float16`` on a GPU.
+
+    Raises:
+        UsageError: the device does not offer the precision.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        reading: VehicleReading,
+        device: str | int | None = None,
+        precision: Precision = "float32",
+    ) -> None:
         import torch
 
         self._torch = torch
         self._device = torch.device(device_name(device))
+        self._type = _layer_type(precision, self._device.type)
         model: Any = copy.deepcopy(network.model)
         model.fuse(verbose=False)
         self._model = model.to(self._device).eval().float()
@@ -304,6 +312,8 @@ class UltralyticsDetector:
         self._features: Any = None
         backbone_end = len(self._model.yaml["backbone"]) - 1
         self._model.model[backbone_end].register_forward_hook(self._keep_features)
+        if precision != "float32":
+            self._narrow()
         self._info = DetectorInfo(
             engine=f"torch {importlib.metadata.version('torch')}",
             weights=network.weights,
@@ -312,9 +322,22 @@ class UltralyticsDetector:
             names=network.names,
             stride=int(self._model.stride.max()),
             device=_describe(self._device),
-            precision="float32",
+            precision=precision,
             threads=torch.get_num_threads(),
         )
+
+    def _narrow(self) -> None:
+        """Layers in the narrower type, channels last; what the head makes of their answers in float32."""
+        self._model.to(dtype=self._type, memory_format=self._torch.channels_last)
+        head = self._model.model[-1]
+        head.dfl.float()
+        decode = head._inference
+
+        def in_float32(answers: dict[str, Any]) -> Any:
+            maps = [one.float() for one in answers["feats"]]  # only their shape and type count
+            return decode({"boxes": answers["boxes"].float(), "scores": answers["scores"].float(), "feats": maps})
+
+        head._inference = in_float32
 
     @property
     def info(self) -> DetectorInfo:
@@ -325,20 +348,32 @@ class UltralyticsDetector:
         self._features = output.mean(dim=(2, 3))
 
     def infer(self, batch: NDArray[np.uint8]) -> RawDetections:
-        """Look at a batch, ``(B, H, W, 3) uint8`` BGR; see `RawDetections` for what comes back."""
+        """Look at a batch, ``(B, H, W, 3) uint8`` BGR; see `RawDetections` for what comes back.
+
+        Raises:
+            OutOfMemory: the batch is too large for the GPU.
+        """
         torch = self._torch
-        with torch.inference_mode():
-            rgb = torch.from_numpy(np.ascontiguousarray(batch[..., ::-1])).to(self._device)
-            output = self._model(rgb.permute(0, 3, 1, 2).float() / 255)
-            decoded = output[0] if isinstance(output, tuple) else output  # (B, 4 + classes, A): centre x, y, w, h
-            centre, side = decoded[:, :2], decoded[:, 2:4]
-            boxes = torch.cat([centre - side / 2, centre + side / 2], dim=1).transpose(1, 2)
-            confidences = self._vehicle(decoded[:, 4:])
-            return RawDetections(
-                boxes=boxes.float().cpu().numpy(),
-                confidences=confidences.float().cpu().numpy(),
-                features=self._features.float().cpu().numpy(),
-            )
+        try:
+            with torch.inference_mode():
+                return self._infer(batch)
+        except torch.cuda.OutOfMemoryError as error:
+            torch.cuda.empty_cache()
+            raise OutOfMemory(str(error).splitlines()[0]) from None
+
+    def _infer(self, batch: NDArray[np.uint8]) -> RawDetections:
+        torch = self._torch
+        rgb = torch.from_numpy(np.ascontiguousarray(batch[..., ::-1])).to(self._device)
+        output = self._model(rgb.permute(0, 3, 1, 2).to(self._type) / 255)
+        decoded = output[0] if isinstance(output, tuple) else output  # (B, 4 + classes, A): centre x, y, w, h
+        centre, side = decoded[:, :2], decoded[:, 2:4]
+        boxes = torch.cat([centre - side / 2, centre + side / 2], dim=1).transpose(1, 2)
+        confidences = self._vehicle(decoded[:, 4:])
+        return RawDetections(
+            boxes=boxes.float().cpu().numpy(),
+            confidences=confidences.float().cpu().numpy(),
+            features=self._features.float().cpu().numpy(),
+        )
 
     def _vehicle(self, scores: Any) -> Any:
         """``(B, C, A)`` class scores to ``(B, A)`` vehicle confidences."""
@@ -348,6 +383,22 @@ class UltralyticsDetector:
         best, index = scores.max(dim=1)
         known = self._torch.isin(index, self._torch.tensor(wanted, device=index.device))
         return best * known
+
+
+def _layer_type(precision: Precision, device: str) -> Any:
+    import torch
+
+    offered = {"float32": torch.float32}
+    if device != "cpu" or has_bfloat16():
+        offered["bfloat16"] = torch.bfloat16
+    if device == "cuda":
+        offered["float16"] = torch.float16
+    if precision not in offered:
+        raise UsageError(
+            f"torch offers no {precision} on this {device.upper() if device in ('cpu', 'cuda') else device}",
+            remedy=f"choose {' or '.join(offered)}",
+        )
+    return offered[precision]
 
 
 def device_name(device: str | int | Sequence[int] | None) -> str:
@@ -370,19 +421,36 @@ def _describe(device: Any) -> str:
     return f"CPU ({platform.machine()})" if device.type == "cpu" else str(device)
 
 
-def open_detector(
-    weights: str, *, classes: Sequence[str], merge: Merge = "max", device: str | int | None = None
-) -> UltralyticsDetector:
-    """Load weights and make them a vehicle detector.
+def load_as_vehicle_detector(
+    weights: str, classes: Sequence[str], merge: Merge = "max"
+) -> tuple[Network, VehicleReading]:
+    """Load weights, and find the vehicle among their classes.
 
     Raises:
         WeightsError: the weights cannot be read, or know none of ``classes``.
     """
     network = load_network(weights)
     try:
-        reading = VehicleReading.of(network.names, classes, merge)
+        return network, VehicleReading.of(network.names, classes, merge)
     except ValueError as error:
         raise WeightsError(
             str(error), where=network.weights, remedy="name the vehicle classes of these weights under `classes`"
         ) from error
-    return UltralyticsDetector(network, reading, device)
+
+
+def open_detector(
+    weights: str,
+    *,
+    classes: Sequence[str],
+    merge: Merge = "max",
+    device: str | int | None = None,
+    precision: Precision = "float32",
+) -> UltralyticsDetector:
+    """Load weights and make them a vehicle detector on torch.
+
+    Raises:
+        WeightsError: the weights cannot be read, or know none of ``classes``.
+        UsageError: the device does not offer the precision.
+    """
+    network, reading = load_as_vehicle_detector(weights, classes, merge)
+    return UltralyticsDetector(network, reading, device, precision)

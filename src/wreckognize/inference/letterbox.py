@@ -61,12 +61,21 @@ class Fit:
 
     def apply(self, photo: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Scale and pad ``(H, W, 3)`` to ``(height, width, 3)``."""
-        if photo.shape[:2] != (self.scaled_height, self.scaled_width):
-            size = (self.scaled_width, self.scaled_height)
-            photo = cv2.resize(photo, size, interpolation=cv2.INTER_LINEAR).astype(np.uint8, copy=False)
-        canvas = np.full((self.height, self.width, 3), _GREY, dtype=np.uint8)
-        canvas[self.top : self.top + self.scaled_height, self.left : self.left + self.scaled_width] = photo
+        canvas = np.empty((self.height, self.width, 3), dtype=np.uint8)
+        self.apply_to(photo, canvas)
         return canvas
+
+    def apply_to(self, photo: NDArray[np.uint8], canvas: NDArray[np.uint8]) -> None:
+        """As `apply`, into ``canvas``, ``(height, width, 3)``: a place in a batch."""
+        right, bottom = self.left + self.scaled_width, self.top + self.scaled_height
+        canvas[: self.top] = canvas[bottom:] = _GREY
+        canvas[self.top : bottom, : self.left] = canvas[self.top : bottom, right:] = _GREY
+        inner = canvas[self.top : bottom, self.left : right]
+        if photo.shape[:2] == inner.shape[:2]:
+            inner[:] = photo
+        else:
+            size = (self.scaled_width, self.scaled_height)
+            inner[:] = cv2.resize(photo, size, interpolation=cv2.INTER_LINEAR)
 
     def restore(self, boxes: Boxes) -> Boxes:
         """Boxes in the input, back to pixels of the photo, cut to its frame."""

@@ -5,21 +5,23 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 import polars as pl
 
-from wreckognize.detectors.port import Detector, Merge
+from wreckognize.detectors.engines import TORCH, Choice, versions_of
+from wreckognize.detectors.port import Calibration, Detector, Merge
 from wreckognize.detectors.weights import card_path
 from wreckognize.errors import UsageError
 from wreckognize.files import atomic_write, sha256_of, write_table
 from wreckognize.inference.passes import Pass, run_pass
+from wreckognize.inference.samples import letterboxed, photo_files
 from wreckognize.inference.stream import StreamSettings
 from wreckognize.progress import Progress
-from wreckognize.settings import SystemAsTeacher, SystemSettings, TeacherSettings
+from wreckognize.settings import EngineSettings, SystemAsTeacher, SystemSettings, TeacherSettings
 from wreckognize.stages.run import REVISIONS, Run, versions
 from wreckognize.study.weights import is_random
 from wreckognize.workspace import fingerprint_of
@@ -29,30 +31,76 @@ LATENCY_PHOTOS = 60
 
 @dataclass(frozen=True)
 class Looker:
-    """Weights and how they are read: all that decides what is seen in a photo."""
+    """Weights and how they are read: all that decides what is seen in a photo.
+
+    Attributes:
+        weights: absolute path, or an architecture's name.
+        imgsz: longest side in pixels that photos are scaled to.
+        classes: read as vehicle where the weights know several classes.
+        merge: how their scores become one.
+        device: for torch.
+        choice: of engine and precision.
+        learn_from: photos, ``PHOTO_SCHEMA``, on which int8 learns; needed for int8 only.
+        cache: a folder for what engines make of the weights.
+    """
 
     weights: str
     imgsz: int
     classes: tuple[str, ...]
     merge: Merge
     device: str | int | None = None
+    choice: Choice = TORCH
+    learn_from: pl.DataFrame | None = field(default=None, compare=False)
+    cache: Path | None = field(default=None, compare=False)
 
     @classmethod
     def of_teacher(cls, run: Run, teacher: TeacherSettings) -> Looker:
-        """The detector that a teacher's settings describe."""
-        return cls(run.start_weights(teacher.weights), teacher.imgsz, teacher.classes, teacher.merge)
+        """The detector that a teacher's settings describe; for ``engine: auto``, once it was picked."""
+        from wreckognize.stages.picking import for_teacher
+
+        plain = cls(run.start_weights(teacher.weights), teacher.imgsz, teacher.classes, teacher.merge)
+        return plain if plain_torch(teacher) else for_teacher(run, teacher, plain)
 
     @classmethod
-    def of_system(cls, run: Run, system: SystemSettings, number: int = 0) -> Looker:
-        """The detector that a system's ``number``-th training made, or that it always was."""
+    def of_system(cls, run: Run, system: SystemSettings, number: int = 0, also: tuple[float, ...] = ()) -> Looker:
+        """The detector that a system's ``number``-th training made, or that it always was.
+
+        Args:
+            run: after the training; for ``engine: auto``, after the split too.
+            system: whose settings.
+            number: of the training.
+            also: thresholds that matter besides 0.10, 0.25 and the system's fixed one, where a second look is given.
+        """
+        from wreckognize.stages.picking import for_system
+
         weights = run.weights_of(system, number)
-        return cls(weights, system.predict_imgsz, system.classes, system.merge, system.predict.device)
+        plain = cls(weights, system.predict_imgsz, system.classes, system.merge, system.predict.device)
+        return plain if plain_torch(system.predict) else for_system(run, system, number, plain, also)
 
     @cached_property
     def identity(self) -> dict[str, Any]:
-        """For fingerprints: the bytes of the weights, not where they lie."""
+        """For fingerprints: the bytes of the weights, not where they lie; the engine where it is not the usual one."""
         weights = self.weights if is_random(self.weights) else sha256_of(Path(self.weights))
-        return {**asdict(self), "weights": weights, "settings": asdict(self.stream), "versions": versions()}
+        known = {
+            "weights": weights,
+            "imgsz": self.imgsz,
+            "classes": self.classes,
+            "merge": self.merge,
+            "device": self.device,
+            "settings": asdict(self.stream),
+            "versions": versions(),
+        }
+        if self.choice == TORCH:
+            return known
+        engine: dict[str, Any] = {"choice": asdict(self.choice), "versions": versions_of(self.choice)}
+        if self.choice.precision == "int8":
+            engine["learnt_from"] = self._learnt_from
+        return {**known, "engine": engine}
+
+    @property
+    def _learnt_from(self) -> str:
+        rows = [] if self.learn_from is None else self.learn_from.select("photo", "sha256").rows()
+        return fingerprint_of({"photos": rows, "imgsz": self.imgsz})
 
     @property
     def stream(self) -> StreamSettings:
@@ -68,14 +116,35 @@ class Looker:
         return (weights, card_path(weights)) if weights.suffix == ".safetensors" else (weights,)
 
     def moved(self, folder: Path) -> Looker:
-        """The same detector, loaded from copies of `files` in another folder."""
-        return replace(self, weights=str(folder / Path(self.weights).name)) if self.files else self
+        """The same detector, loaded from copies of `files` in another folder, where engines keep their graphs too."""
+        weights = str(folder / Path(self.weights).name) if self.files else self.weights
+        return replace(self, weights=weights, cache=folder)
 
-    def open(self) -> Detector:
-        """Load it."""
-        from wreckognize.detectors.ultralytics import open_detector
+    def open(self, *, requests: int | None = None) -> Detector:
+        """Load it; ``requests`` 1 gives a single photo all the cores."""
+        from wreckognize.detectors.engines import open_engine
 
-        return open_detector(self.weights, classes=self.classes, merge=self.merge, device=self.device)
+        return open_engine(
+            self.weights,
+            self.choice,
+            classes=self.classes,
+            merge=self.merge,
+            device=self.device,
+            cache=self.cache,
+            calibration=self._calibration(),
+            requests=requests,
+        )
+
+    def _calibration(self) -> Calibration | None:
+        if self.choice.precision != "int8" or self.learn_from is None:
+            return None
+        files = photo_files(self.learn_from)
+        return Calibration(lambda: letterboxed(files, self.imgsz), self._learnt_from)
+
+
+def plain_torch(settings: EngineSettings) -> bool:
+    """Whether nothing but torch in float32 is asked for."""
+    return settings.engine == "torch" and settings.precision == "float32"
 
 
 def teacher_pass(run: Run) -> None:
@@ -100,7 +169,7 @@ def teacher_predictions(run: Run, system: SystemSettings) -> tuple[str, Path, st
         name, looker = f"system-{teacher.system}", Looker.of_system(run, run.study.system(teacher.system))
     else:
         looker = Looker.of_teacher(run, teacher)
-        if looker == Looker.of_teacher(run, run.study.teacher):
+        if "teacher" in run.workspace.stages and looker == Looker.of_teacher(run, run.study.teacher):
             stage = "teacher"
             return (
                 stage,
@@ -212,7 +281,7 @@ def predictions_stage(system: SystemSettings, split: str, number: int = 0) -> st
 
 def predict(run: Run, system: SystemSettings, split: Literal["val", "test"], number: int = 0) -> None:
     """A system's ``number``-th training on a split -> ``predictions/`` in `Run.trained_folder`."""
-    looker = Looker.of_system(run, system, number)
+    looker = Looker.of_system(run, system, number, _frozen(run, system, number) if split == "test" else ())
     stage = predictions_stage(system, split, number)
     folder = run.trained_folder(system, number) / "predictions"
     if "teacher" in run.workspace.stages and looker == Looker.of_teacher(run, run.study.teacher):
@@ -229,6 +298,15 @@ def predict(run: Run, system: SystemSettings, split: Literal["val", "test"], num
         files={"predictions": f"{split}.parquet"},
         description=f"{system.name}{which} on {split}",
     )
+
+
+def _frozen(run: Run, system: SystemSettings, number: int) -> tuple[float, ...]:
+    """Thresholds that were frozen for the test set, its third answer's too."""
+    from wreckognize.stages.deciding import frozen_threshold
+
+    frozen = frozen_threshold(run, system, number)
+    third = frozen.third_answer
+    return tuple(cut for cut in (frozen.chosen.threshold, third.low, third.high) if cut is not None)
 
 
 def _take_from_teacher(run: Run, stage: str, split: str, output: Path) -> None:
@@ -250,7 +328,8 @@ def _take_from_teacher(run: Run, stage: str, split: str, output: Path) -> None:
 def time_system(run: Run, system: SystemSettings) -> None:
     """How long one photo takes -> ``systems/NAME/latency.json``."""
     from wreckognize.evaluation.latency import WARMUP, measure
-    from wreckognize.inference.stream import PhotoFile, look_at
+    from wreckognize.inference.stream import look_at
+    from wreckognize.stages.picking import why_picked
 
     looker = Looker.of_system(run, system)
     output = run.path("systems", system.name, "latency.json")
@@ -258,11 +337,8 @@ def time_system(run: Run, system: SystemSettings) -> None:
     def action() -> None:
         test = run.photos_of("test")
         photos = test.gather_every(max(1, test.height // LATENCY_PHOTOS)).head(LATENCY_PHOTOS)
-        files = {
-            Path(path): PhotoFile(photo, Path(path), width, height)
-            for photo, path, width, height in photos.select("photo", "path", "width", "height").iter_rows()
-        }
-        detector = looker.open()
+        files = {file.path: file for file in photo_files(photos)}
+        detector = looker.open(requests=1)
         settings = StreamSettings(looker.imgsz, batch=1, workers=1)
         with run.progress.task(f"timing {system.name}", len(files) + WARMUP) as task:
 
@@ -271,8 +347,10 @@ def time_system(run: Run, system: SystemSettings) -> None:
                 task.advance()
 
             latency = measure(look, list(files))
-        info = detector.info
-        atomic_write(output, json.dumps({"latency": asdict(latency), "info": asdict(info)}, indent=1))
+        info = asdict(detector.info)
+        if system.predict.engine == "auto":
+            info["engine"] += f" ({why_picked(run, system)})"
+        atomic_write(output, json.dumps({"latency": asdict(latency), "info": info}, indent=1))
 
     inputs = {
         "revision": REVISIONS["latency"],

@@ -121,9 +121,11 @@ def _teacher_agreement(
     run: Run, system: SystemSettings, number: int, photos: pl.DataFrame, predictions: pl.DataFrame
 ) -> TeacherAgreement | None:
     """Agreement with the study's teacher; None where it did not look, and for the teacher's own weights."""
+    if "teacher" not in run.workspace.stages:
+        return None
     teacher = Looker.of_teacher(run, run.study.teacher)
     own = Looker.of_system(run, system, number)
-    if "teacher" not in run.workspace.stages or own.identity["weights"] == teacher.identity["weights"]:
+    if own.identity["weights"] == teacher.identity["weights"]:
         return None
     boxes = pl.read_parquet(run.path("teacher", "predictions.parquet")).join(photos, on="photo", how="semi")
     return teacher_agreement(photos, boxes, predictions, confidence=AGREEMENT_CONFIDENCE)

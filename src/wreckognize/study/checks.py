@@ -22,6 +22,7 @@ from wreckognize.settings import (
     YoloSource,
 )
 from wreckognize.study.build import Draft
+from wreckognize.study.engines import check_engine
 from wreckognize.study.paths import holds_files, is_glob, matches
 from wreckognize.study.problems import Problems, show
 from wreckognize.study.reader import Key
@@ -56,6 +57,7 @@ def check(draft: Draft, folder: Path, problems: Problems) -> None:
         _check_paths([path], ("reviews",), problems, files=True)
     check_split(draft, problems)
     check_weights(draft, folder, problems)
+    check_engines(draft, problems)
     for key, system in draft.systems:
         check_limits(system, key, draft.source_names, problems)
     check_teachers(draft.systems, draft.system_names, problems)
@@ -171,6 +173,16 @@ def check_system_weights(
     teacher = system.teacher
     if system.trained and isinstance(teacher, TeacherSettings) and teacher != common:
         _check_weights(teacher.weights, (*key, "teacher", "weights"), folder, problems)
+
+
+def check_engines(draft: Draft, problems: Problems) -> None:
+    """Engines of all systems and all teachers are there."""
+    common = draft.teacher or TeacherSettings()
+    check_engine(common, ("teacher",), problems)
+    for key, system in draft.systems:
+        check_engine(system.predict, (*key, "predict"), problems)
+        if isinstance(system.teacher, TeacherSettings) and system.teacher != common:
+            check_engine(system.teacher, (*key, "teacher"), problems)
 
 
 def _check_weights(text: str, key: Key, folder: Path, problems: Problems) -> None:

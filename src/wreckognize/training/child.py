@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from wreckognize.detectors.ultralytics import (
-    cpu_computes_bfloat16,
     device_name,
     import_library,
     load_network,
     save_network,
 )
 from wreckognize.files import atomic_write
+from wreckognize.processor import has_bfloat16
 from wreckognize.training.curves import read_curves
 from wreckognize.training.job import TrainJob, TrainResult, precision, seconds_spent, wants_bf16
 
@@ -48,7 +48,7 @@ def main() -> None:
         "verbose": False,
     }
     if device_name(job.settings.get("device")) == "cpu":
-        FineTuner.cpu_bf16 = wants_bf16(job.settings) and cpu_computes_bfloat16()
+        FineTuner.cpu_bf16 = wants_bf16(job.settings) and has_bfloat16()
         overrides["amp"] = False
     if job.checkpoint.exists():
         _restore(job, work)
@@ -143,7 +143,7 @@ def _finish(job: TrainJob, work: Path) -> None:
         seconds=seconds_spent(job.events.read_text()),
         weights_sha256=card.sha256,
         device=device,
-        precision=precision(job.settings, on_cpu=device == "cpu", cpu_bf16=cpu_computes_bfloat16()),
+        precision=precision(job.settings, on_cpu=device == "cpu", cpu_bf16=has_bfloat16()),
         versions={name: importlib.metadata.version(name) for name in ("torch", "ultralytics-opencv-headless")},
     )
     atomic_write(job.result, result.model_dump_json(indent=1))

@@ -1,0 +1,39 @@
+"""What this machine's processor can do that decides which engines and number formats are offered."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from pathlib import Path
+
+_BFLOAT16_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})  # x86 with AVX-512 or AMX; ARM
+_INT8_FLAGS = frozenset({"avx512_vnni", "avx_vnni", "amx_int8", "asimddp"})
+
+
+def cpu_threads() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def has_bfloat16() -> bool:
+    """Whether the processor multiplies bfloat16; one that cannot would only imitate it, more slowly than float32."""
+    return bool(_flags() & _BFLOAT16_FLAGS)
+
+
+def has_int8() -> bool:
+    """Whether the processor has dot products of int8; without them int8 gains little."""
+    return bool(_flags() & _INT8_FLAGS)
+
+
+@cache
+def _flags(file: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
+    """Feature flags of the first processor as Linux lists them; none on other systems."""
+    try:
+        text = file.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return frozenset()
+    for line in text.splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() in ("flags", "Features"):
+            return frozenset(value.split())
+    return frozenset()

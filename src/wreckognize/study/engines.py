@@ -1,0 +1,31 @@
+"""The engines that a study names, against what is installed and what the processor can do; nothing is imported."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from wreckognize import processor
+from wreckognize.settings import EngineSettings, PredictSettings
+from wreckognize.study.problems import Problems
+from wreckognize.study.reader import Key
+
+EXPORT_MODULES = ("onnx", "onnxruntime", "openvino", "nncf")
+"""Modules that the extra ``[export]`` brings."""
+INSTALL = 'pip install "wreckognize[export]"'
+
+
+def check_engine(settings: EngineSettings, key: Key, problems: Problems) -> None:
+    """The engine is installed, the processor has the number format, and the device is one that the engine can use."""
+    wanted: list[str] = [settings.engine] if settings.engine in EXPORT_MODULES else []
+    wanted += ["nncf"] if settings.precision == "int8" else []
+    missing = [name for name in wanted if find_spec(name) is None]
+    if missing:
+        problems.add((*key, "engine"), f"{' and '.join(missing)} not installed", "the extra [export]", INSTALL)
+    on_cpu = settings.engine == "openvino"  # torch may find a GPU, which has it
+    if settings.precision == "bfloat16" and on_cpu and not processor.has_bfloat16():
+        found = "bfloat16, which this processor does not have"
+        problems.add((*key, "precision"), found, "float32 or int8", "delete `precision`, or use `engine: auto`")
+    device = settings.device if isinstance(settings, PredictSettings) else None
+    if wanted and device not in (None, "cpu"):
+        found, remedy = f"{device} with the engine {settings.engine}", "delete `device`, or use `engine: torch`"
+        problems.add((*key, "device"), found, "cpu: this engine runs on the CPU", remedy)
