@@ -1,16 +1,14 @@
-"""Engines: photos to predictions against the library one photo at a time, and the decisions that an engine flips.
+"""Engines: the decisions that they flip on real photos, and where the time goes.
 
-``engine_rows`` gives rows for `run.py`. Run by itself, ``engines.py [TIMED [JUDGED [NAME...]]]``, it prints them: how
-many photos are timed and judged, and which engines, by the beginnings of their names (default all). It wants
-real photos and weights (``WRECKOGNIZE_PHOTOS``, else ``../shared``). Times are CPU seconds of this process, all its
-threads together: on one core the same as wall time, but less disturbed by neighbours on that core.
+``python benchmarks/engines.py [TIMED [JUDGED [NAME...]]]``: how many photos are timed and judged, and which engines, by
+the beginnings of their names; default all. It wants real photos and weights (``WRECKOGNIZE_PHOTOS``, else the folder
+``shared`` beside the checkout). Times are CPU seconds of this process, all its threads together. How fast engines are: ``predictions.py``.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import statistics
 import sys
 import tempfile
 import time
@@ -34,9 +32,7 @@ ROOT = Path(os.environ.get("WRECKOGNIZE_PHOTOS") or Path(__file__).parents[2] / 
 WEIGHTS = ROOT / "weights" / "yolov8n-coco.pt"
 CLASSES = ("car", "bus", "truck")
 THRESHOLDS = (0.10, 0.25)
-REPEATS = 3
 LEARN_FROM = 64
-NOT_MEASURED = {"ours": None, "peer": None, "ratio": None, "met": None}
 
 
 def choices(wanted: Sequence[str] = ("",)) -> dict[str, tuple[Choice, bool]]:
@@ -74,52 +70,6 @@ def opened(choice: Choice, cache: Path) -> Detector:
     learn_from = photos(LEARN_FROM, skip=1)
     calibration = Calibration(lambda: letterboxed(learn_from, 640), "benchmark")
     return open_engine(str(WEIGHTS), choice, classes=CLASSES, device="cpu", cache=cache, calibration=calibration)
-
-
-def paired(works: Sequence[Callable[[], object]]) -> list[list[float]]:
-    """CPU seconds of each, ``REPEATS`` times in turn, after one warm-up."""
-    for work in works:
-        work()
-    times: list[list[float]] = [[] for _ in works]
-    for _ in range(REPEATS):
-        for taken, work in zip(times, works, strict=True):
-            began = time.process_time()
-            work()
-            taken.append(time.process_time() - began)
-    return times
-
-
-def engine_rows(cache: Path, timed: int = 32, wanted: Sequence[str] = ("",)) -> list[dict[str, Any]]:
-    """YOLOv8n at 640, from files, each engine against ``YOLO(weights)(path, verbose=False)`` one by one."""
-    from wreckognize.detectors.ultralytics import import_library
-
-    import_library()
-    from ultralytics import YOLO
-
-    files, settings, library = photos(timed), StreamSettings(640), YOLO(WEIGHTS)
-    present = {name: choice for name, (choice, here) in choices(wanted).items() if here}
-    detectors = [opened(choice, cache) for choice in present.values()]
-
-    def ours(detector: Detector) -> Callable[[], object]:
-        return lambda: list(look_at(files, detector, settings))
-
-    def usual() -> object:
-        return [library(file.path, verbose=False, device="cpu") for file in files]
-
-    peer, *own = paired([usual, *map(ours, detectors)])
-    rows = []
-    for name, (_, here) in choices(wanted).items():
-        row = {"name": f"photos to predictions, YOLOv8n 640, {name}", "device": "cpu", "unit": "CPU ms/photo"}
-        row |= {"goal": 2.5 if "int8" not in name else None}
-        if not here:
-            rows.append(row | NOT_MEASURED)
-            continue
-        taken = own[list(present).index(name)]
-        ratio = statistics.median(theirs / mine for theirs, mine in zip(peer, taken, strict=True))
-        met = None if row["goal"] is None else ratio >= row["goal"]
-        mine, theirs = (statistics.median(times) / len(files) * 1000 for times in (taken, peer))
-        rows.append(row | {"ours": mine, "peer": theirs, "ratio": ratio, "met": met})
-    return rows
 
 
 def parities(cache: Path, judged: int = 200, wanted: Sequence[str] = ("",)) -> dict[str, Parity]:
@@ -171,8 +121,6 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         if timed:
             print(json.dumps(share_of_time(Path(folder), timed)), flush=True)
-            for row in engine_rows(Path(folder), timed, wanted):
-                print(json.dumps(row), flush=True)
         if judged:
             for name, parity in parities(Path(folder), judged, wanted).items():
                 print(name, json.dumps(parity.to_dict()), flush=True)

@@ -13,12 +13,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import predictions
-
 import collecting
 import commands
 import figures
 import material
+import predictions
 import table
 import training
 from table import Row
@@ -39,7 +38,9 @@ class Ground:
 
 
 SECTIONS: dict[str, Callable[[Ground], Iterator[Row]]] = {
-    "predictions": lambda ground: predictions.rows(material.find(ground.own("predictions")), ground.long),
+    "predictions": lambda ground: predictions.rows(
+        material.find(ground.own("predictions")), ground.own("engines"), ground.long
+    ),
     "training": lambda ground: training.rows(material.find(ground.own("training")), ground.folder / "training"),
     "collecting": lambda ground: iter(
         collecting.label_rows(ground.own("collecting"), 500_000 if ground.long else 50_000)
