@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-fast coverage photos recipes lint format bench clean help
+.PHONY: demo test test-fast coverage photos recipes lint format bench bench-long clean help
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -14,7 +14,7 @@ $(STAMP): pyproject.toml
 		{ echo "Python 3.11 or later is needed; name one with: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 2; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
 		{ echo "the venv module is missing; on Debian: apt-get install python3-venv"; exit 2; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[yolo,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[yolo,search,dev]'
 	@touch $(STAMP)
 
 demo: $(STAMP) ## draw a collection, run a whole study over it, print table and report
@@ -45,8 +45,11 @@ format: $(STAMP) ## put the code into its standard form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(STAMP) ## measure speed against the usual way
+bench: $(STAMP) ## measure speed against the usual way, less than half an hour on two cores
 	$(BIN)/python benchmarks/run.py
+
+bench-long: $(STAMP) ## the same at full size: YOLOv8x, half a million labels, 20,000 photos; some hours
+	$(BIN)/python benchmarks/run.py --long
 
 clean: ## remove what the targets above made
 	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 
@@ -15,6 +16,8 @@ from studies import write_study
 from wreckognize import pipeline
 from wreckognize.errors import InputError, LeakError, LockError, UsageError
 from wreckognize.progress import Silent
+from wreckognize.reporting.evidence.reservations import reservations
+from wreckognize.review.records import Review, write_reviews
 from wreckognize.stages import alike, data
 from wreckognize.stages.run import Run
 from wreckognize.study import Study
@@ -271,3 +274,58 @@ def test_the_command_line_refuses_with_exit_1_and_unlocks_with_a_reason(case):
     assert done.returncode == 0, done.stderr
     assert case.lock["unlocked"][0]["reason"] == "photos of a new customer"
     assert wreckognize().returncode == 0
+
+
+def with_a_contrary_copy(folder, weights, copy):
+    """A study with a further source of backgrounds that holds a copy of a car."""
+    systems = {"baseline": {"recipe": "baseline", "weights": weights.name, "predict": {"imgsz": 64}}}
+    file = write_study(folder / "study", weights, systems=systems)
+    content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    content["sources"].append({"name": "yard", "type": "folder", "role": "background", "images": "yard"})
+    file.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+    (file.parent / "yard").mkdir()
+    copy(file.parent / "normal" / "n 00.jpg", file.parent / "yard" / "car.jpg")
+    return Study.load(file)
+
+
+def test_one_file_given_with_and_without_a_vehicle_is_refused(tiny_weights, tmp_path):
+    study = with_a_contrary_copy(tmp_path, tiny_weights, shutil.copyfile)
+    with pytest.raises(UsageError, match=r"1 file stands.*\n    normal/n 00\.jpg and yard/car\.jpg"):
+        pipeline.run(study, out=tmp_path / "run", until="split")
+    assert not (tmp_path / "run" / "catalog" / "photos.parquet").exists()
+
+
+@pytest.mark.parametrize("copy", [reencode, halve])
+def test_a_copy_given_with_the_other_role_is_told_first(tiny_weights, tmp_path, copy):
+    study = with_a_contrary_copy(tmp_path, tiny_weights, copy)
+    result = pipeline.run(study, out=tmp_path / "run")
+    notes = json.loads((tmp_path / "run" / "catalog" / "split.json").read_text(encoding="utf-8"))["shortfalls"]
+    assert any("look the same" in note and "normal/n 00.jpg and yard/car.jpg" in note for note in notes)
+    assert result.findings.groups.contrary == 1
+    assert any("look the same" in sentence for sentence in reservations(result.findings))
+    assert "look the same" in result.page.read_text(encoding="utf-8")
+
+
+def test_a_review_of_a_test_photo_is_another_look_and_is_shown(case, tmp_path):
+    case.run(until="report")
+    looks = case.out / "test.looks.jsonl"
+    before = looks.read_text().count("\n")
+    name, _ = case.test_photo("aihub")
+    photos = pl.read_parquet(case.out / "catalog" / "photos.parquet")
+    [sha256] = photos.filter(photo=name)["sha256"]
+    said = Review(photo=name, sha256=sha256, reviewer="Kim", when="2026-11-25T10:00:00+00:00", verdict="background",
+                  boxes=())  # fmt: skip
+    assert write_reviews(case.file.parent / "answers.json", [said], study="tiny")
+    content = yaml.safe_load(case.file.read_text(encoding="utf-8"))
+    case.file.write_text(
+        yaml.safe_dump(content | {"reviews": ["answers.json"]}, sort_keys=False), encoding="utf-8"
+    )
+    result = case.run(until="report")
+    assert case.lock["photos"] == case.locked["photos"]
+    assert looks.read_text().count("\n") == before + 1
+    assert [(one.photo, one.before, one.after) for one in result.findings.test.corrected] == [
+        (name, "damaged", "background")
+    ]
+    assert "Reviewers gave 1 locked test photo another role" in " ".join(reservations(result.findings))
+    case.run(until="report")
+    assert looks.read_text().count("\n") == before + 1

@@ -11,8 +11,10 @@ from photographs import draw_photo
 from studies import BACKGROUND, DAMAGED, NORMAL, WHOLE, tree, write_study
 
 from wreckognize import pipeline
+from wreckognize.cli.predicting import predict_photos
 from wreckognize.errors import LockError, UsageError, WorkspaceError
 from wreckognize.stages import learning, looking
+from wreckognize.stages.finished import finished_system
 from wreckognize.study import Study
 from wreckognize.workspace import open_workspace
 
@@ -176,14 +178,35 @@ def test_the_teacher_is_not_judged_by_its_own_boxes(finished):
 
 def test_a_person_is_asked_where_no_promise_holds(finished):
     """With so few calibration photos neither side can be promised, so every photo goes to a person."""
-    from wreckognize.cli.predicting import third_answer_of
-
     _, _, result = finished
-    third = third_answer_of(result.folder / "systems" / "ver6")
+    third = finished_system(result.folder / "systems" / "ver6").third_answer
     assert third.low is None
     assert third.high is None
     with (result.folder / "report" / "decisions.csv").open(encoding="utf-8") as rows:
         assert {row["answer"] for row in csv.DictReader(rows)} == {"to_a_person"}
+
+
+def test_every_system_of_a_run_decides_about_new_photos(finished, capsys):
+    """The untrained one too, and each by one kind of verdict at a time."""
+    _, _, result = finished
+    photo = str(result.folder.parent / "study" / "normal" / "n 00.jpg")
+    for name in ("baseline", "ver6", "ver6/seeds/1"):
+        folder = result.folder / "systems" / name
+        frozen = json.loads((folder / "threshold.json").read_text())
+        said = {}
+        for to_a_person in (False, True):
+            assert predict_photos(folder, [photo], out=None, threshold=None, imgsz=None, to_a_person=to_a_person)
+            said[to_a_person] = json.loads(capsys.readouterr().out)
+        assert said[False]["threshold"] == frozen["chosen"]["threshold"]
+        assert said[False]["verdict"] == (
+            "vehicle" if said[False]["score"] >= said[False]["threshold"] else "no vehicle"
+        )
+        assert said[False]["low"] is None
+        assert said[True]["verdict"] == "to a person"
+        assert said[True]["threshold"] is None
+    with pytest.raises(UsageError, match="no such system") as caught:
+        finished_system(result.folder / "systems" / "nosuch")
+    assert "baseline, ver6" in str(caught.value)
 
 
 def test_a_rerun_does_nothing_and_is_quick(finished, monkeypatch):
@@ -192,7 +215,7 @@ def test_a_rerun_does_nothing_and_is_quick(finished, monkeypatch):
     def refuse(*_, **__):
         raise AssertionError("a finished stage was done again")
 
-    for module, name in [(looking, "run_pass"), (learning, "_claim_training")]:
+    for module, name in [(looking, "run_pass"), (learning, "claim")]:
         monkeypatch.setattr(module, name, refuse)
     before = tree(result.folder)
     began = time.monotonic()

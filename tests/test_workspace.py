@@ -7,7 +7,7 @@ import pytest
 
 from wreckognize.errors import WorkspaceError
 from wreckognize.files import atomic_write
-from wreckognize.workspace import fingerprint_of, open_workspace, tree_signature
+from wreckognize.workspace import fingerprint_of, open_workspace
 
 
 class Counter:
@@ -130,23 +130,62 @@ def test_a_folder_that_cannot_be_made_is_said(tmp_path):
         pass
 
 
-def test_the_signature_of_a_tree_changes_with_names_sizes_and_times(tmp_path):
-    (tmp_path / "deep").mkdir()
-    photo = tmp_path / "deep" / "a.jpg"
-    photo.write_bytes(b"1")
-    os.utime(photo, ns=(1, 1))
-    signatures = [tree_signature([tmp_path])]
-    os.utime(photo, ns=(2, 2))
-    signatures.append(tree_signature([tmp_path]))
-    photo.rename(photo.with_name("b.jpg"))
-    signatures.append(tree_signature([tmp_path]))
-    photo.with_name("b.jpg").write_bytes(b"22")
-    os.utime(photo.with_name("b.jpg"), ns=(2, 2))
-    signatures.append(tree_signature([tmp_path]))
-    assert len(set(signatures)) == 4
-    assert tree_signature([tmp_path / "deep" / "b.jpg"]) == signatures[-1]
-
-
 def test_the_fingerprint_does_not_depend_on_the_order_of_keys():
     assert fingerprint_of({"a": 1, "b": "차"}) == fingerprint_of({"b": "차", "a": 1})
     assert fingerprint_of({"a": 1}) != fingerprint_of({"a": 2})
+
+
+def test_several_processes_share_a_folder_but_do_no_stage(tmp_path):
+    root = tmp_path / "run"
+    counter = Counter(root / "out.txt")
+    told = []
+    with open_workspace(root, beside=told.append) as first:
+        assert not first.shared  # nobody else is there
+        first.run_stage("stage", {}, [counter.path], counter)
+        first.share()
+        with pytest.raises(WorkspaceError, match="another run holds this folder"), open_workspace(root):
+            pass
+        part = root / "x.1.part"
+        part.write_text("being written")
+        with open_workspace(root, beside=told.append) as second:
+            assert second.shared
+            second.share()
+            assert not second.run_stage("stage", {}, [counter.path], counter)
+            with pytest.raises(WorkspaceError, match="others work with what it made"):
+                second.run_stage("stage", {"changed": 1}, [counter.path], counter)
+        assert part.exists()  # it belongs to the other one
+    assert (told, counter.calls) == ([], 1)
+    with open_workspace(root) as alone:
+        assert alone.run_stage("stage", {"changed": 1}, [counter.path], counter)
+
+
+def test_who_wants_to_share_waits_for_who_holds_the_folder_alone(tmp_path):
+    root = tmp_path / "run"
+    code = (
+        "import sys, time; from pathlib import Path; from wreckognize.workspace import open_workspace\n"
+        "with open_workspace(Path(sys.argv[1])): print('held', flush=True); sys.stdin.readline()"
+    )
+    command = [sys.executable, "-c", code, str(root)]
+    told = []
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        holder.stdout.readline()
+
+        def let_go(text):
+            told.append(text)
+            holder.stdin.close()
+
+        with open_workspace(root, beside=let_go) as workspace:
+            assert not workspace.shared
+    assert len(told) == 1
+    assert f"process {holder.pid}" in told[0]
+
+
+def test_a_stage_done_by_another_run_before_sharing_is_noticed(tmp_path):
+    root = tmp_path / "run"
+    with open_workspace(root) as workspace:
+        workspace.run_stage("stage", {}, [root / "a.txt"], Counter(root / "a.txt"))
+        state = json.loads((root / "state.json").read_text())
+        state["stages"]["stage"]["fingerprint"] = "another"
+        atomic_write(root / "state.json", json.dumps(state))
+        with pytest.raises(WorkspaceError, match="changed this folder meanwhile"):
+            workspace.share()

@@ -12,15 +12,14 @@ from typing import Literal, get_args
 
 import polars as pl
 
+from wreckognize.words import DAMAGE_TYPES as DAMAGE_TYPES
+from wreckognize.words import VEHICLE as VEHICLE
+
 Role = Literal["damaged", "normal", "background"]
 ROLES: tuple[Role, ...] = get_args(Role)
 
 SplitName = Literal["train", "val", "test"]
 SPLITS: tuple[SplitName, ...] = get_args(SplitName)
-
-DAMAGE_TYPES = ("Scratched", "Separated", "Breakage", "Crushed")
-VEHICLE = "vehicle"
-"""The kind of a box round a vehicle; every other kind is a damage type."""
 
 _PHOTO_COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
     "photo": pl.String,

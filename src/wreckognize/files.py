@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import io
 import os
@@ -47,6 +48,29 @@ def sha256_of(path: Path) -> str:
     """sha256 of a file's bytes, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def held_file(file: Path, *, wait: bool = True) -> Iterator[int | None]:
+    """Hold a lock file; the lock ends with the last process that has it open, a training child included.
+
+    Yields:
+        Its descriptor; with ``wait=False`` None if another process holds it.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        yield descriptor if _flocked(descriptor, wait=wait) else None
+    finally:
+        os.close(descriptor)
+
+
+def _flocked(descriptor: int, *, wait: bool) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _sync_folder(folder: Path) -> None:

@@ -19,7 +19,17 @@ from wreckognize.evidence.findings import Findings
 from wreckognize.files import atomic_write
 from wreckognize.progress import Progress, Silent
 from wreckognize.settings import SystemAsTeacher, SystemSettings
-from wreckognize.stages import alike, data, deciding, judging, learning, looking, results
+from wreckognize.stages import (
+    alike,
+    data,
+    deciding,
+    judging,
+    learning,
+    looking,
+    results,
+    search_results,
+    searching,
+)
 from wreckognize.stages.run import Run
 from wreckognize.study import Study
 from wreckognize.workspace import open_workspace
@@ -82,27 +92,65 @@ def run(
     with open_workspace(folder.absolute()) as workspace:
         run = Run(study, workspace, progress or Silent())
 
-        def reached(step: Until) -> bool:
-            return STEPS.index(step) <= STEPS.index(until)
-
-        data.respect_lock(run, unlock=unlock)
-        data.collect(run)
-        if reached("split"):
-            alike.look_alike(run)
-            teaches = any(system.trained and system.teacher == study.teacher for system in study.systems)
-            if teaches:
-                looking.teacher_pass(run)
-            data.split(run, embeddings=teaches, unlock=unlock)
-            data.part(run)
+        _photos(run, until, unlock)
         atomic_write(run.path("study.yaml"), study.resolved())
         teachers = {system.teacher.system for system in systems if isinstance(system.teacher, SystemAsTeacher)}
         for system in systems:
             _advance(run, system, until, teaches=system.name in teachers)
-        if not reached("report"):
+        if until != "report":
             return RunResult(folder, None)
         names = _reported(run, systems)
         findings = judging.findings(run, names)
         return RunResult(folder, results.report(run, names, findings), findings)
+
+
+def search(
+    study: Study, *, out: str | Path | None = None, progress: Progress | None = None
+) -> search_results.SearchResult:
+    """Look for a system's best settings, as the study's ``search`` section says; see ``docs/search.md``.
+
+    Several processes may do this at once, in one folder or, with a storage that all of them reach, on several machines.
+
+    Args:
+        study: loaded and checked.
+        out: the run's folder; default ``runs/<study>`` below the current folder.
+        progress: where to report; default nowhere.
+
+    Raises:
+        MissingExtraError: the extra ``[search]`` is not installed.
+        TrainingError: all trials failed.
+        WreckognizeError: what is wrong, where, and what to do.
+    """
+    searching.require_extra()
+    settings = study.search_settings()
+    *teachers, _ = chosen_systems(study, [settings.system])
+    folder = Path(out) if out is not None else Path("runs") / study.study
+    listener = progress or Silent()
+    with open_workspace(folder.absolute(), beside=listener.say) as workspace:
+        run = Run(study, workspace, listener)
+        _photos(run, "split", None)
+        for teacher in teachers:
+            _advance(run, teacher, "train", teaches=True)
+        if not workspace.shared:
+            atomic_write(run.path("study.yaml"), study.resolved())
+        plan = searching.prepare(run, settings)
+        workspace.share()
+        searching.make_trials(run, plan, lambda: search_results.publish(run, plan))
+        return search_results.result(run, plan)
+
+
+def _photos(run: Run, until: Until, unlock: str | None) -> None:
+    """From sources to the split, or as far as was asked for."""
+    data.respect_lock(run, unlock=unlock)
+    data.collect(run)
+    if until == "collect":
+        return
+    alike.look_alike(run)
+    teaches = any(system.trained and system.teacher == run.study.teacher for system in run.study.systems)
+    if teaches:
+        looking.teacher_pass(run)
+    data.split(run, embeddings=teaches, unlock=unlock)
+    data.part(run)
 
 
 def _advance(run: Run, system: SystemSettings, until: Until, *, teaches: bool) -> None:

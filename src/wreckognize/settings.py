@@ -287,3 +287,57 @@ class SystemSettings(Settings):
     def predict_imgsz(self) -> int:
         """Longest side in pixels that photos are scaled to before inference."""
         return self.predict.imgsz or (self.train.imgsz if self.trained else 640)
+
+
+Objective = Literal["roc_area", "found_at_5_percent", "balanced_accuracy", "map50_95"]
+OBJECTIVES: dict[Objective, str] = {
+    "roc_area": "ROC area, damaged against background",
+    "found_at_5_percent": "damaged found at 5 % false alarms",
+    "balanced_accuracy": "balanced accuracy at the best threshold",
+    "map50_95": "mAP50-95 against boxes that people drew",
+}
+"""What a search may look for, in words; each from 0 to 1, the higher the better."""
+
+
+class Dimension(Settings):
+    """One field of a system that a search varies, and what it may become: one of ``choices``, or a number between.
+
+    Attributes:
+        field: of the system, e.g. ``train.lr0``.
+        choices: values as in a study file; empty for a range.
+        low: least value of a range.
+        high: greatest value of a range, itself included.
+        log: values are drawn by their order of magnitude.
+        step: between neighbouring values; None: any (of whole numbers: 1).
+        whole: whole numbers only.
+    """
+
+    field: str
+    choices: tuple[Any, ...] = ()
+    low: int | float = 0
+    high: int | float = 0
+    log: bool = False
+    step: int | float | None = None
+    whole: bool = False
+
+
+class SearchSettings(Settings):
+    """A search for the best settings of one system.
+
+    Attributes:
+        system: whose settings; it is trained.
+        space: what varies.
+        trials: how many settings are tried, by all processes together.
+        minutes: no trial begins later than this after the command did; None: no limit.
+        objective: what is looked for, on the stopping photos.
+        pruner: ``median`` ends a training early if it does worse than half of those before it at the same epoch.
+        storage: an Optuna storage URL; None: an SQLite file in the run's folder.
+    """
+
+    system: Name
+    space: tuple[Dimension, ...]
+    trials: Count = 20
+    minutes: Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)] | None = None
+    objective: Objective = "roc_area"
+    pruner: Literal["median", "none"] = "median"
+    storage: Annotated[str, Field(min_length=1)] | None = None

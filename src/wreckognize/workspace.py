@@ -3,6 +3,9 @@
 A stage is done when ``state.json`` has a record with its present fingerprint (settings, versions, input files) and
 every output still has the size and time it had when the stage ended. Outputs are known by their sha256, so that a
 stage whose inputs came out the same is not run again.
+
+A folder is held by one process alone, or by several together (the processes of a search): those may read what its
+stages made and write into folders of their own, but do no stage.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import hashlib
 import json
 import os
 import socket
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -26,6 +30,7 @@ from wreckognize.files import PART_SUFFIX, atomic_write, sha256_of
 
 STATE_FILE = "state.json"
 LOCK_FILE = ".lock"
+WAIT_SECONDS = 0.5
 
 
 class OutputRecord(BaseModel):
@@ -59,11 +64,18 @@ class State(BaseModel):
 
 
 class Workspace:
-    """A run's folder, held by this process while it is open."""
+    """A run's folder, held by this process while it is open.
 
-    def __init__(self, root: Path, lock: int) -> None:
+    Attributes:
+        root: the folder.
+        lock_descriptor: the open file that the lock belongs to; a child that inherits it holds the folder too.
+        shared: whether others hold it as well, so that no stage can be done.
+    """
+
+    def __init__(self, root: Path, lock: int, *, shared: bool = False) -> None:
         self.root = root
         self.lock_descriptor = lock
+        self.shared = shared
         self._state = _read_state(root)
 
     def path(self, *parts: str) -> Path:
@@ -110,6 +122,13 @@ class Workspace:
         fingerprint = fingerprint_of(inputs)
         if self.is_done(stage, fingerprint):
             return False
+        if self.shared:
+            raise WorkspaceError(
+                f"the step {stage!r} would have to be done anew, while others work with what it made",
+                where=str(self.root),
+                remedy="wait until they have ended, undo what was changed (study, photos), or give another folder "
+                "with --out",
+            )
         began = datetime.now(UTC)
         action()
         ended = datetime.now(UTC)
@@ -131,6 +150,24 @@ class Workspace:
             self._state = self._state.model_copy(update={"stages": kept})
             atomic_write(self.path(STATE_FILE), self._state.model_dump_json(indent=1))
 
+    def share(self) -> None:
+        """Let others hold the folder too from now on.
+
+        Raises:
+            WorkspaceError: another run came in between and did a stage.
+        """
+        if self.shared:
+            return
+        fcntl.flock(self.lock_descriptor, fcntl.LOCK_SH)  # lets go for a moment, and waits for who came in then
+        self.shared = True
+        _sign(self.lock_descriptor)
+        if _read_state(self.root) != self._state:
+            raise WorkspaceError(
+                "another run changed this folder meanwhile",
+                where=str(self.root),
+                remedy="run the same command again",
+            )
+
     @property
     def stages(self) -> Mapping[str, StageRecord]:
         """Records of the finished stages."""
@@ -138,11 +175,16 @@ class Workspace:
 
 
 @contextmanager
-def open_workspace(root: Path) -> Iterator[Workspace]:
+def open_workspace(root: Path, *, beside: Callable[[str], None] | None = None) -> Iterator[Workspace]:
     """Make or open a run's folder and hold it until the end of the block.
 
     The lock belongs to the open file, so it ends with the last process that holds it (a training child inherits it)
     and never goes stale.
+
+    Args:
+        root: the folder.
+        beside: hold it together with others if others share it; while one holds it alone, say so with this, and wait.
+            None: alone or not at all.
 
     Raises:
         WorkspaceError: another run holds it, it cannot be written to, or its state cannot be read.
@@ -159,10 +201,10 @@ def open_workspace(root: Path) -> Iterator[Workspace]:
             remedy="choose another folder with --out, or mend its permissions",
         ) from error
     try:
-        _hold(descriptor, root)
-        for part in root.glob(f"**/*{PART_SUFFIX}"):
+        shared = _hold(descriptor, root, beside)
+        for part in () if shared else root.glob(f"**/*{PART_SUFFIX}"):
             part.unlink(missing_ok=True)  # left by a process that was killed while writing
-        workspace = Workspace(root, descriptor)
+        workspace = Workspace(root, descriptor, shared=shared)
         try:
             yield workspace
         finally:
@@ -192,18 +234,40 @@ def _refuse_strangers(root: Path) -> None:
         )
 
 
-def _hold(descriptor: int, root: Path) -> None:
+def _hold(descriptor: int, root: Path, beside: Callable[[str], None] | None) -> bool:
+    """Lock the folder; whether others share it."""
+    kinds = [fcntl.LOCK_EX] if beside is None else [fcntl.LOCK_EX, fcntl.LOCK_SH]
+    said = False
+    while True:
+        for kind in kinds:
+            if _locked(descriptor, kind):
+                _sign(descriptor)
+                return kind == fcntl.LOCK_SH
+        holder = os.pread(descriptor, 500, 0).decode(errors="replace").strip() or "another process"
+        if beside is None:
+            raise WorkspaceError(
+                f"another run holds this folder: {holder}",
+                where=str(root),
+                remedy="wait until it ends, or give this run another folder with --out",
+            )
+        if not said:
+            beside(f"waiting: another run holds {root}: {holder}")
+            said = True
+        time.sleep(WAIT_SECONDS)
+
+
+def _locked(descriptor: int, kind: int) -> bool:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except OSError as error:
         if error.errno not in {errno.EWOULDBLOCK, errno.EACCES}:
             raise
-        holder = os.pread(descriptor, 500, 0).decode(errors="replace").strip() or "another process"
-        raise WorkspaceError(
-            f"another run holds this folder: {holder}",
-            where=str(root),
-            remedy="wait until it ends, or give this run another folder with --out",
-        ) from error
+        return False
+    return True
+
+
+def _sign(descriptor: int) -> None:
+    """Write into the lock file who holds it, for those who come later."""
     os.set_inheritable(descriptor, False)
     os.ftruncate(descriptor, 0)
     now = datetime.now(UTC).isoformat(timespec="seconds")
@@ -233,28 +297,3 @@ def fingerprint_of(inputs: Mapping[str, Any]) -> str:
     """sha256 over the canonical JSON of ``inputs``."""
     text = json.dumps(inputs, sort_keys=True, ensure_ascii=False, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def tree_signature(paths: Iterable[Path]) -> str:
-    """sha256 over name, size and time of every file below ``paths``: changes when a source does."""
-    digest = hashlib.sha256()
-    for path in sorted(paths):
-        for name, size, time in sorted(_files(path)):
-            digest.update(f"{name}\0{size}\0{time}\n".encode(errors="surrogateescape"))
-    return digest.hexdigest()
-
-
-def _files(path: Path) -> Iterator[tuple[str, int, int]]:
-    if path.is_file():
-        status = path.stat()
-        yield str(path), status.st_size, status.st_mtime_ns
-        return
-    stack = [str(path)]
-    while stack:
-        with os.scandir(stack.pop()) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    stack.append(entry.path)
-                else:
-                    status = entry.stat(follow_symlinks=False)
-                    yield entry.path, status.st_size, status.st_mtime_ns

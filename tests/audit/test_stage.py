@@ -156,7 +156,7 @@ def test_an_audit_that_was_broken_off_goes_on(labelled, trainings, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(students, "run_pass", stop)
+        patch.setattr(students, "look", stop)
         with pytest.raises(KeyboardInterrupt):
             audit_it(study, run)
     assert [name for name, *_ in trainings] == ["ver6, fold 1 of 2"]

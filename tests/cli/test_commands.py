@@ -1,5 +1,6 @@
 import csv
 import json
+import os
 import subprocess
 import sys
 import time
@@ -20,7 +21,8 @@ def test_help_imports_nothing_heavy():
         "from wreckognize.cli import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
-        "print(sorted({'torch', 'ultralytics', 'polars', 'numpy', 'cv2', 'matplotlib', 'scipy'} & set(sys.modules)))"
+        "heavy = {'torch', 'ultralytics', 'polars', 'numpy', 'cv2', 'matplotlib', 'scipy', 'optuna'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.splitlines()[-1] == "[]", done.stdout + done.stderr
@@ -36,12 +38,13 @@ def test_help_imports_nothing_heavy():
         "predict",
         "doctor",
         "demo",
+        "search",
     ):
         assert command in done.stdout
 
 
 def test_every_command_explains_itself():
-    for command in ("init", "predict", "doctor", "demo"):
+    for command in ("init", "predict", "doctor", "demo", "search"):
         done = wreckognize(command, "--help")
         assert done.returncode == 0
         assert "Usage" in done.stdout
@@ -137,23 +140,38 @@ def test_predict_gives_each_photo_a_line(tmp_path, tiny_weights):
     draw_photo(tmp_path / "in" / "a 차.jpg", 2)
     (tmp_path / "in" / "broken.jpg").write_bytes(b"no photo")
     done = wreckognize("predict", tiny_weights, tmp_path / "in", tmp_path / "gone.jpg", "--imgsz", 64)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 1, done.stderr
+    assert "2 of 4 photos could not be read" in done.stderr
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert [line["photo"].rsplit("/", 1)[-1] for line in lines] == ["a 차.jpg", "b.jpg", "broken.jpg", "gone.jpg"]
     assert [line["verdict"] is None for line in lines] == [False, False, True, True]
     assert all(line["error"] for line in lines[2:])
-    assert {line["answer"] for line in lines} == {None}  # weights alone know nothing of a person's part
     assert all((line["score"] >= line["threshold"]) == (line["verdict"] == "vehicle") for line in lines[:2])
 
     out = tmp_path / "out.csv"
     glob = str(tmp_path / "in" / "*.jpg")
-    assert wreckognize("predict", tiny_weights, glob, "--imgsz", 64, "--out", out).returncode == 0
+    assert wreckognize("predict", tiny_weights, glob, "--imgsz", 64, "--out", out).returncode == 1
     with out.open(encoding="utf-8") as file:
         assert [row["photo"].rsplit("/", 1)[-1] for row in csv.DictReader(file)] == [
             "a 차.jpg",
             "b.jpg",
             "broken.jpg",
         ]
+
+
+@pytest.mark.slow
+def test_predict_takes_names_that_are_no_text_and_no_formulas(tmp_path, tiny_weights):
+    draw_photo(tmp_path / "in" / "=1+1.jpg", 1)
+    odd = os.fsdecode(b"\xff\xfe odd.jpg")
+    draw_photo(tmp_path / "plain.jpg", 2).rename(tmp_path / "in" / odd)
+    for out in ("out.csv", "out.jsonl"):
+        done = wreckognize("predict", tiny_weights, "in", "--imgsz", 64, "--out", out, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    names = {json.loads(line)["photo"] for line in (tmp_path / "out.jsonl").read_text().splitlines()}
+    assert names == {"in/=1+1.jpg", "in/\\xff\\xfe odd.jpg"}
+    done = wreckognize("predict", tiny_weights, "=1+1.jpg", "--imgsz", 64, "--out", "one.csv", cwd=tmp_path / "in")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "in" / "one.csv").read_text().splitlines()[1].startswith("'=1+1.jpg,")
 
 
 @pytest.mark.parametrize(
@@ -167,7 +185,9 @@ def test_predict_gives_each_photo_a_line(tmp_path, tiny_weights):
         (["WEIGHTS", "a.jpg", "--out", "gone/table.csv"], "no such folder"),
         (["WEIGHTS", "none/*.jpg"], "no photo was found"),
         (["WEIGHTS", "a.jpg", "--out", "table.xlsx"], "no format is known"),
-        ([".", "a.jpg"], "no trained weights"),
+        ([".", "a.jpg"], "not a system of a run"),
+        (["WEIGHTS", "a.jpg", "--to-a-person"], "no thresholds for the third answer"),
+        (["WEIGHTS", "a.jpg", "--to-a-person", "--threshold", "0.5"], "one threshold and two"),
     ],
 )
 def test_predict_says_what_is_wrong(tmp_path, tiny_weights, arguments, message):

@@ -229,6 +229,12 @@ def test_the_figures_are_written_as_pictures(make_report):
     assert all(content.startswith(b"\x89PNG") for content in files.values())
 
 
+def test_a_search_in_the_folder_is_told(full_report: ReportInput, html: str):
+    assert "search/index.html" not in html
+    told = render(replace(full_report, search="The settings of <ver6> were searched here."))
+    assert "The settings of &lt;ver6&gt; were searched here. Its page is search/index.html" in told
+
+
 def test_a_report_is_of_the_systems_that_were_compared(full_report: ReportInput):
     with pytest.raises(ValueError, match="expected the same"):
         replace(full_report, systems=full_report.systems[:2])

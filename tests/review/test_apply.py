@@ -39,7 +39,7 @@ def test_a_reviewers_boxes_replace_those_of_the_source_and_damage_stays():
     assert boxes_of(result, "s/car.jpg", "Scratched") == [(60, 60, 70, 70)]
     assert result.catalog.boxes["crowd"].sum() == 1
     assert photo_of(result, "s/car.jpg")["box_truth"]
-    assert result.reviewed == 1
+    assert len(result.reviewed) == 1
     assert result.corrections == ()
     assert result.notes() == ()
 
@@ -100,7 +100,7 @@ def test_who_cannot_tell_changes_nothing():
     before = a_catalog()
     result = apply_reviews(before, [review_of("s/nothing.jpg", verdict=None)])
     assert result.catalog.photos.equals(before.photos)
-    assert result.reviewed == 0
+    assert result.reviewed == ()
 
 
 answers = st.sampled_from(

@@ -16,7 +16,7 @@ from wreckognize.errors import TrainingError
 from wreckognize.progress import Silent
 from wreckognize.settings import TrainSettings
 from wreckognize.training.curves import read_curves
-from wreckognize.training.fine_tune import fine_tune, library_settings, read_result
+from wreckognize.training.fine_tune import epochs_so_far, fine_tune, library_settings, read_result
 
 SETTINGS = TrainSettings(epochs=3, imgsz=64, batch=4, freeze=2, lr0=1e-3, device="cpu")
 
@@ -187,6 +187,58 @@ def test_the_child_does_not_outlive_a_killed_parent(training, tiny_weights, tmp_
     while processes_of(folder):
         assert time.monotonic() < deadline, "the child went on writing"
         time.sleep(0.1)
+
+
+SCORES = """
+import torch
+from ultralytics.models.yolo.detect import DetectionValidator
+from wreckognize.training.trainer import Validator
+
+DetectionValidator.init_metrics = DetectionValidator.update_metrics = lambda *_: None
+validator = Validator.__new__(Validator)
+
+def area(*photos):
+    validator.init_metrics(None)
+    for start in range(0, len(photos), 3):
+        batch = photos[start : start + 3]
+        owners = [float(index) for index, (labelled, _) in enumerate(batch) for _ in range(2 * labelled)]
+        found = [{"conf": torch.tensor(scores)} for _, scores in batch]
+        validator.update_metrics(found, {"batch_idx": torch.tensor(owners)})
+    return validator.roc_area()
+
+print(area((1, [0.5, 0.75]), (0, [0.25]), (1, []), (0, []), (0, [0.5, 0.125]), (1, [0.5])))
+print(area((1, [0.5])), area((0, [0.5])), area((1, [float("nan")]), (0, [0.5])))
+"""
+
+
+@pytest.mark.slow
+def test_after_each_epoch_photos_with_and_without_a_label_are_told_apart_by_their_best_boxes(tmp_path):
+    from sklearn.metrics import roc_auc_score
+
+    from wreckognize.detectors.ultralytics import fence
+
+    done = subprocess.run(
+        [sys.executable, "-c", SCORES], capture_output=True, text=True, env={**os.environ, **fence(tmp_path)}
+    )
+    assert done.returncode == 0, done.stderr
+    expected = roc_auc_score([1, 0, 1, 0, 0, 1], [0.75, 0.25, 0, 0, 0.5, 0.5])
+    found, unsaid = done.stdout.splitlines()
+    assert float(found) == pytest.approx(expected)
+    assert unsaid == "None None None"
+
+
+def test_epochs_of_a_training_are_read_back(tmp_path):
+    events = [
+        {"event": "start", "epoch": 0},
+        {"event": "epoch", "epoch": 1, "roc_area": 0.5},
+        {"event": "epoch", "epoch": 2, "roc_area": None},
+        {"event": "epoch", "epoch": 3, "roc_area": 0.75},
+    ]
+    (tmp_path / "events.jsonl").write_text(
+        "".join(json.dumps(event) + "\n" for event in events) + '{"event": "epo'
+    )
+    assert epochs_so_far(tmp_path) == {1: 0.5, 3: 0.75}
+    assert epochs_so_far(tmp_path / "nothing") == {}
 
 
 def test_a_child_that_fails_is_quoted(training, tmp_path):

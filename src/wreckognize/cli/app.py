@@ -222,6 +222,35 @@ def audit(
 
 
 @app.command()
+def search(
+    study: StudyFile,
+    trials: Annotated[
+        int | None, typer.Option(help="Settings to try, by all processes together. Default: the study's, else 20.")
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="Begin no trial later than this. Default: the study's, else no limit.")
+    ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            help="An Optuna storage that several machines share. Default: an SQLite file in the run's folder.",
+            metavar="URL",
+        ),
+    ] = None,
+    out: Out = None,
+    set_: Set = None,
+) -> None:
+    """Look for a system's best settings on validation photos; the test set stays shut.
+
+    What varies stands under `search` in the study file. Each trial is a training. The same command again goes on where
+    it stood, and several at once share the trials.
+    """
+    from wreckognize.cli.searching import search_study
+
+    search_study(study, trials=trials, minutes=minutes, storage=storage, out=out, overrides=set_ or [])
+
+
+@app.command()
 def predict(
     weights: Annotated[
         Path,
@@ -240,16 +269,22 @@ def predict(
     imgsz: Annotated[
         int | None, typer.Option(help="Pixels of the longest side. Default: the system's, else 640.")
     ] = None,
+    to_a_person: Annotated[
+        bool, typer.Option("--to-a-person", help="Give the third answer: what the system should not decide alone.")
+    ] = False,
 ) -> None:
     """Look for vehicles in photos: one JSON line each, with verdict, score and boxes.
 
-    A system of a run also gives a third answer: vehicle, no_vehicle, or to_a_person where it should not decide alone.
+    A system of a run decides with the threshold that its study froze: `vehicle` or `no vehicle`. With --to-a-person it
+    decides with the study's two thresholds: `vehicle`, `no vehicle`, or `to a person` where it should not decide alone.
 
-    A photo that cannot be read has a line of its own with the reason, and does not stop the rest.
+    A photo that cannot be read has a line of its own with the reason, and does not stop the rest; the exit code is
+    then 1.
     """
     from wreckognize.cli.predicting import predict_photos
 
-    predict_photos(weights, photos, out=out, threshold=threshold, imgsz=imgsz)
+    if not predict_photos(weights, photos, out=out, threshold=threshold, imgsz=imgsz, to_a_person=to_a_person):
+        raise typer.Exit(1)
 
 
 @app.command()

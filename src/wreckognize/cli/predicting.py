@@ -6,7 +6,9 @@ import csv
 import glob
 import io
 import json
+import os
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,21 +20,40 @@ from wreckognize.cli.console import Console
 from wreckognize.collect.walk import PHOTO_SUFFIXES
 from wreckognize.detectors.port import Detector
 from wreckognize.errors import InputError, UsageError
+from wreckognize.evaluation.writers import csv_cell
 from wreckognize.evidence.person import ThirdAnswer
-from wreckognize.evidence.thresholds import FrozenThreshold
 from wreckognize.files import atomic_write
 from wreckognize.inference.stream import Look, PhotoFile, StreamSettings, look_at
+from wreckognize.stages.finished import Finished, finished_system
 from wreckognize.study import resolve_weights
 
 DEFAULT_THRESHOLD, DEFAULT_IMGSZ = 0.10, 640
 MIN_CONFIDENCE_SHOWN = 0.10
 CHUNK = 256  # photos looked at before their lines are written
+COLUMNS = ("photo", "verdict", "score", "threshold", "low", "high")
 
 
 def predict_photos(
-    weights: Path, patterns: Sequence[str], *, out: Path | None, threshold: float | None, imgsz: int | None
-) -> None:
+    weights: Path,
+    patterns: Sequence[str],
+    *,
+    out: Path | None,
+    threshold: float | None,
+    imgsz: int | None,
+    to_a_person: bool = False,
+) -> bool:
     """Look at photos and write one line each, in the order they were named.
+
+    Args:
+        weights: a system of a run, or a weights file.
+        patterns: photos, folders and globs.
+        out: a ``.jsonl`` or ``.csv`` file; None: standard output.
+        threshold: None: the system's.
+        imgsz: None: the system's.
+        to_a_person: give the third answer, by the system's two thresholds.
+
+    Returns:
+        Whether every photo could be read.
 
     Raises:
         UsageError: nothing to look at, or the weights are not there.
@@ -56,22 +77,31 @@ def predict_photos(
         raise UsageError(
             f"{threshold:g} is no confidence", where="--threshold", remedy="give a number from 0 to 1"
         )
-    file, found_threshold, found_imgsz = settings_of(weights)
-    third = third_answer_of(weights) if threshold is None else None
-    threshold = found_threshold if threshold is None else threshold
-    detector = open_detector(str(file.absolute()), classes=("car", "bus", "truck"))
-    lowest = [MIN_CONFIDENCE_SHOWN, threshold, *([third.low] if third and third.low is not None else [])]
-    settings = StreamSettings(found_imgsz if imgsz is None else imgsz, confidence=min(lowest))
+    if to_a_person and threshold is not None:
+        raise UsageError(
+            "one threshold and two at once", where="--threshold, --to-a-person", remedy="give one of both options"
+        )
+    system = system_of(weights, to_a_person=to_a_person)
+    decide = Decider(
+        threshold=system.threshold if threshold is None else threshold,
+        third=system.third_answer if to_a_person else None,
+    )
+    detector = open_detector(system.weights, classes=system.classes, merge=system.merge)
+    settings = StreamSettings(imgsz or system.imgsz, confidence=min((MIN_CONFIDENCE_SHOWN, *decide.thresholds)))
     lines: list[dict[str, Any]] = []
     with Console().task("looking", len(paths)) as task:
         for start in range(0, len(paths), CHUNK):
-            for line in _lines(paths[start : start + CHUNK], detector, settings, threshold, third):
+            for line in _lines(paths[start : start + CHUNK], detector, settings, decide):
                 lines.append(line)
                 task.advance()
                 if out is None:
                     typer.echo(json.dumps(line, ensure_ascii=False))
     if out is not None:
         atomic_write(out, _csv(lines) if out.suffix == ".csv" else _json_lines(lines))
+    failed = sum(line["error"] is not None for line in lines)
+    if failed:
+        typer.echo(f"{failed} of {len(lines)} photos could not be read; their lines say why", err=True)
+    return not failed
 
 
 def expand(patterns: Sequence[str]) -> Iterator[Path]:
@@ -91,42 +121,60 @@ def expand(patterns: Sequence[str]) -> Iterator[Path]:
                 yield file
 
 
-def settings_of(weights: Path) -> tuple[Path, float, int]:
-    """The weights file that ``weights`` means, its decision threshold, and the size photos are looked at.
+@dataclass(frozen=True, slots=True)
+class Decider:
+    """How a score becomes a verdict: by one threshold, or by the two of the third answer."""
+
+    threshold: float
+    third: ThirdAnswer | None
+
+    @property
+    def thresholds(self) -> tuple[float, ...]:
+        """All that a score is compared with."""
+        if self.third is None:
+            return (self.threshold,)
+        return tuple(value for value in (self.third.low, self.third.high) if value is not None)
+
+    def verdict(self, score: float) -> dict[str, Any]:
+        """The verdict and the thresholds it was given by; never two verdicts."""
+        if self.third is None:
+            verdict = "vehicle" if score >= self.threshold else "no vehicle"
+            return {"verdict": verdict, "threshold": self.threshold, "low": None, "high": None}
+        (answer,) = self.third.answers(np.array([score], dtype=np.float32))
+        verdict = str(answer).replace("_", " ")
+        return {"verdict": verdict, "threshold": None, "low": self.third.low, "high": self.third.high}
+
+
+def system_of(weights: Path, *, to_a_person: bool) -> Finished:
+    """The system of a run that ``weights`` names, or a weights file with this package's defaults.
 
     Raises:
-        UsageError: there are no weights.
+        UsageError: there are no weights, or weights alone are asked for a third answer.
     """
-    if weights.is_dir():
-        file = weights / "weights" / "best.safetensors"
-        if not file.exists():
-            raise UsageError(
-                "the folder holds no trained weights",
-                where=str(weights),
-                remedy="name a trained system of a run, e.g. runs/STUDY/systems/ver6, or a weights file",
-            )
-        metrics = weights / "metrics.json"
-        if metrics.exists():
-            figures = json.loads(metrics.read_text(encoding="utf-8"))
-            return file, float(figures["threshold"]), int(figures["imgsz"])
-        return file, DEFAULT_THRESHOLD, DEFAULT_IMGSZ
-    return Path(resolve_weights(str(weights), Path.cwd())), DEFAULT_THRESHOLD, DEFAULT_IMGSZ
-
-
-def third_answer_of(weights: Path) -> ThirdAnswer | None:
-    """The two thresholds between which a system's photos go to a person; None where none were chosen."""
-    file = weights / "threshold.json"
-    if not file.exists():
-        return None
-    return FrozenThreshold.from_dict(json.loads(file.read_text(encoding="utf-8"))).third_answer
+    if weights.is_dir() or weights.parent.name in ("systems", "seeds"):
+        return finished_system(weights)
+    file = str(Path(resolve_weights(str(weights), Path.cwd())).absolute())
+    if to_a_person:
+        raise UsageError(
+            "a weights file has no thresholds for the third answer",
+            where="--to-a-person",
+            remedy="name a system of a run, e.g. runs/STUDY/systems/ver6",
+        )
+    return Finished(
+        weights=file,
+        imgsz=DEFAULT_IMGSZ,
+        classes=("car", "bus", "truck"),
+        merge="max",
+        threshold=DEFAULT_THRESHOLD,
+        third_answer=None,
+    )
 
 
 def _lines(
     paths: Sequence[Path],
     detector: Detector,
     settings: StreamSettings,
-    threshold: float,
-    third: ThirdAnswer | None,
+    decide: Decider,
 ) -> Iterator[dict[str, Any]]:
     files: list[PhotoFile] = []
     answers: dict[str, dict[str, Any]] = {}
@@ -138,41 +186,36 @@ def _lines(
         else:
             files.append(PhotoFile(str(path), path, header.width, header.height))
     for look in look_at(files, detector, settings):
-        answers[look.photo] = (
-            _failed(Path(look.photo), look.error) if look.error else _verdict(look, threshold, third)
-        )
+        answers[look.photo] = _failed(Path(look.photo), look.error) if look.error else _verdict(look, decide)
     yield from (answers[str(path)] for path in paths)
 
 
-def _verdict(look: Look, threshold: float, third: ThirdAnswer | None) -> dict[str, Any]:
+def _verdict(look: Look, decide: Decider) -> dict[str, Any]:
     boxes = [
         {"x1": x1, "y1": y1, "x2": x2, "y2": y2, "confidence": confidence}
         for (x1, y1, x2, y2), confidence in zip(
             look.boxes.round(1).tolist(), look.confidences.round(4).tolist(), strict=True
         )
     ]
-    verdict = "vehicle" if look.score >= threshold else "no vehicle"
+    found = decide.verdict(look.score)
     return {
-        "photo": look.photo,
-        "verdict": verdict,
+        "photo": _shown(look.photo),
+        "verdict": found.pop("verdict"),
         "score": round(look.score, 4),
-        "threshold": threshold,
-        "answer": str(third.answers(np.array([look.score], dtype=np.float32))[0]) if third else None,
+        **found,
         "boxes": boxes,
         "error": None,
     }
 
 
 def _failed(path: Path, error: InputError) -> dict[str, Any]:
-    return {
-        "photo": str(path),
-        "verdict": None,
-        "score": None,
-        "threshold": None,
-        "answer": None,
-        "boxes": [],
-        "error": error.reason,
-    }
+    nothing = dict.fromkeys(("verdict", "score", "threshold", "low", "high"))
+    return {"photo": _shown(str(path)), **nothing, "boxes": [], "error": error.reason}
+
+
+def _shown(name: str) -> str:
+    """A name as text, also one that is not UTF-8 on the disk."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def _json_lines(lines: list[dict[str, Any]]) -> str:
@@ -182,13 +225,8 @@ def _json_lines(lines: list[dict[str, Any]]) -> str:
 def _csv(lines: list[dict[str, Any]]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["photo", "verdict", "score", "threshold", "answer", "boxes", "error"])
+    writer.writerow([*COLUMNS, "boxes", "error"])
     for line in lines:
-        writer.writerow(
-            [
-                *(line[key] for key in ("photo", "verdict", "score", "threshold", "answer")),
-                len(line["boxes"]),
-                line["error"],
-            ]
-        )
+        cells = [*(line[key] for key in COLUMNS), len(line["boxes"]), line["error"]]
+        writer.writerow([csv_cell(cell) for cell in cells])
     return text.getvalue()

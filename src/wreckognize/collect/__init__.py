@@ -2,11 +2,35 @@
 
 walk       which files are there                     (file system -> names)
 aihub, coco, folder, yolo                            (names + labels -> candidates)
-sampling   which candidates are taken, by seed       (candidates -> candidates)
+bulk, helper, helpers                                (very many label files, in processes)
+sampling   which candidates are taken, by seed       (names -> positions)
 assemble   photos opened, boxes placed               (candidates -> tables)
 ledger     what became of everything else            (counts and quarantine)
+remembered what was read before and is unchanged     (a cache in the run's folder)
+
+Names are imported when they are first used, as the processes that read labels need little of this.
 """
 
-from wreckognize.collect.gather import Collected, collect, paths_read
+from __future__ import annotations
 
-__all__ = ["Collected", "collect", "paths_read"]
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from wreckognize.collect.gather import Collected, collect, paths_read
+    from wreckognize.collect.signature import tree_signature
+
+_HOMES = {
+    "Collected": "wreckognize.collect.gather",
+    "collect": "wreckognize.collect.gather",
+    "paths_read": "wreckognize.collect.gather",
+    "tree_signature": "wreckognize.collect.signature",
+}
+
+__all__ = ["Collected", "collect", "paths_read", "tree_signature"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

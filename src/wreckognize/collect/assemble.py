@@ -7,21 +7,27 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
+from importlib.metadata import version
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from wreckognize.boxes import Boxes, area, as_boxes
 from wreckognize.catalog import BOX_SCHEMA, PHOTO_SCHEMA, Catalog
-from wreckognize.collect.candidates import ZERO_AREA, Candidate, origin_of
+from wreckognize.collect.candidates import Candidate, Wanted, origin_of
+from wreckognize.collect.labelwords import ZERO_AREA
 from wreckognize.collect.ledger import Ledger
+from wreckognize.collect.remembered import REMEMBERED_SCHEMA, Remembered
 from wreckognize.errors import InputError
 from wreckognize.images import ImageHeader, orient_boxes, verify
 from wreckognize.progress import Progress
 from wreckognize.settings import Source
+
+READER = f"photos-1-pillow-{version('pillow')}-{version('pillow-heif')}"
+"""Raised when photos are judged otherwise than before; the decoders have a say in which are whole."""
 
 _BATCH = 512  # photos in flight at once, and rows in a frame: half a million of either would fill the memory
 _ROUNDING = 0.02  # pixels: labels round to two decimals; a box this far outside was not drawn outside
@@ -54,17 +60,29 @@ class Placed:
 
 
 def assemble(
-    source: Source, candidates: Sequence[Candidate], ledger: Ledger, progress: Progress, workers: int | None
+    source: Source,
+    wanted: Wanted,
+    selected: Sequence[int],
+    ledger: Ledger,
+    progress: Progress,
+    workers: int | None,
+    remembered: Remembered,
 ) -> Catalog:
-    """Open the photos, in threads, and build their rows; the result does not depend on how many there are."""
+    """Open the selected photos, in threads, and build their rows, which do not depend on how many threads there are.
+
+    Photos that are as they were when they were last opened are not opened again.
+    """
     photos, boxes = [PHOTO_SCHEMA.to_frame()], [BOX_SCHEMA.to_frame()]
-    waiting = iter(sorted(candidates, key=lambda one: one.name))
+    known = remembered.lookup([os.fsencode(path) for path in wanted.paths(selected)])
+    # Batches, as half a million candidates and their rows would fill the memory.
     pool = ThreadPoolExecutor(workers or min(16, os.cpu_count() or 1), "collect")
-    with pool, progress.task(f"{source.name}: photos", len(candidates)) as task:
-        while batch := list(islice(waiting, _BATCH)):
+    with pool, progress.task(f"{source.name}: photos", len(selected)) as task:
+        for start in range(0, len(selected), _BATCH):
+            batch = list(wanted.candidates(selected[start : start + _BATCH]))
+            opened_batch = _open_all(known.slice(start, _BATCH), pool, remembered)
             photo_rows: list[tuple[object, ...]] = []
             box_rows: list[tuple[object, ...]] = []
-            for candidate, opened in zip(batch, pool.map(_open, (one.path for one in batch)), strict=True):
+            for candidate, opened in zip(batch, opened_batch, strict=True):
                 task.advance()
                 try:
                     if isinstance(opened, InputError):
@@ -110,15 +128,75 @@ def place(candidate: Candidate, header: ImageHeader) -> Placed:
     return Placed(within[kept], kept, clipped, tuple(notes))
 
 
-def _open(path: str) -> _Opened | InputError:
+def _open_all(known: pl.DataFrame, pool: ThreadPoolExecutor, remembered: Remembered) -> list[_Opened | InputError]:
+    """What opening each photo tells; from memory (``REMEMBERED_SCHEMA``) where its size and time are as they were."""
+    paths = known.get_column("path").to_list()
+    before = zip(*(known.get_column(name) for name in ("size", "mtime_ns", "content")), strict=True)
+    looks = [_recalled(path, *stamp) for path, stamp in zip(paths, before, strict=True)]
+    missing = [place for place, look in enumerate(looks) if look is None]
+    for place, look in zip(missing, pool.map(_look, [paths[place] for place in missing]), strict=True):
+        looks[place] = look
+    kept = [
+        (path, look.size, look.mtime_ns, 0, look.encoded)
+        for path, look in zip(paths, looks, strict=True)
+        if look is not None and look.encoded is not None
+    ]
+    table = pl.DataFrame(kept, schema=REMEMBERED_SCHEMA, orient="row")
+    remembered.keep(table, learned=bool(missing))
+    return [look.opened for look in looks if look is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """One photo: what it told, its size and time before, and how to remember it (None: not to be remembered)."""
+
+    opened: _Opened | InputError
+    size: int = -1
+    mtime_ns: int = -1
+    encoded: bytes | None = None
+
+
+def _recalled(path: bytes, size: int | None, mtime_ns: int | None, content: bytes | None) -> _Look | None:
+    """What is known of a photo, if it is as it was."""
+    if size is None or mtime_ns is None or content is None:
+        return None
     try:
-        data = Path(path).read_bytes()
-        return _Opened(verify(data), hashlib.sha256(data).hexdigest())
-    except InputError as error:
-        return error
-    except OSError as error:
+        status = os.stat(path)  # noqa: PTH116 - a path of bytes
+    except OSError:
+        return None
+    same = (status.st_size, status.st_mtime_ns) == (size, mtime_ns)
+    return _Look(_decoded(content), size, mtime_ns, content) if same else None
+
+
+def _look(path: bytes) -> _Look:
+    photo = Path(os.fsdecode(path))
+    try:
+        status = photo.stat()  # before it is read, so that a change in between is seen next time
+        data = photo.read_bytes()
+    except OSError as error:  # says nothing about next time
         remedy = "put the file back, or give yourself the right to read it"
-        return InputError("file cannot be read", where=error.strerror or "", remedy=remedy)
+        return _Look(InputError("file cannot be read", where=error.strerror or "", remedy=remedy))
+    try:
+        opened: _Opened | InputError = _Opened(verify(data), hashlib.sha256(data).hexdigest())
+    except InputError as error:
+        opened = error
+    return _Look(opened, status.st_size, status.st_mtime_ns, _encoded(opened))
+
+
+_STORED = msgspec.msgpack.Decoder(_Opened | tuple[str, str, str])
+
+
+def _encoded(opened: _Opened | InputError) -> bytes:
+    refused = (opened.reason, opened.where, opened.remedy) if isinstance(opened, InputError) else None
+    return msgspec.msgpack.encode(refused or opened)
+
+
+def _decoded(data: bytes) -> _Opened | InputError:
+    stored = _STORED.decode(data)
+    if isinstance(stored, _Opened):
+        return stored
+    reason, where, remedy = stored
+    return InputError(reason, where=where, remedy=remedy)
 
 
 def _count(ledger: Ledger, candidate: Candidate, header: ImageHeader, placed: Placed) -> None:

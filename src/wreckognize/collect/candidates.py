@@ -1,36 +1,25 @@
 """What a reader hands on: a photo with all that its label says, before the photo is opened.
 
-Half a million candidates may be in memory at once, so boxes are arrays and everything else is shared or small.
+Where there may be half a million, a reader keeps what it read as columns, and makes candidates of those selected.
 """
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wreckognize.catalog import DAMAGE_TYPES, VEHICLE
-from wreckognize.errors import InputError
+from wreckognize.collect.labelwords import Corners
+from wreckognize.words import VEHICLE
 
 Origin = Literal["damage", "human"]
-Corners: TypeAlias = tuple[float, float, float, float]
-"""``x1 y1 x2 y2`` as the label has them."""
 
 COCO_VEHICLES = ("car", "bus", "truck")
 NOT_BACKGROUND = (*COCO_VEHICLES, "motorcycle")
 """A background photo shows none of these."""
-
-ZERO_AREA = "zero-area box"
-MISSING_BOX = "box missing"
-
-_DAMAGE_BY_NAME = {name.lower(): name for name in DAMAGE_TYPES} | {"dent": "Crushed", "dented": "Crushed"}
-_CLAIM_IN_NAME = re.compile(r"\d{7}_((?:as|sc)-\d+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,44 +66,6 @@ def box_array(boxes: Sequence[Corners]) -> NDArray[np.float64]:
     return np.array(boxes, dtype=np.float64).reshape(-1, 4)
 
 
-def corners(bbox: Sequence[float]) -> Corners | None:
-    """Turn ``x y w h`` into ``x1 y1 x2 y2``; None for a box without area.
-
-    Raises:
-        InputError: if there are not four numbers, or one is NaN or infinite.
-    """
-    if len(bbox) != 4:
-        raise wrong_box()
-    x, y, width, height = bbox
-    if not all(map(math.isfinite, bbox)):
-        raise InputError("box is NaN or infinite", remedy="correct the box in the label")
-    return (x, y, x + width, y + height) if width > 0 and height > 0 else None
-
-
-def wrong_box() -> InputError:
-    """A box that is not four numbers."""
-    return InputError("box is not four numbers", remedy="correct the box in the label: x, y, width, height")
-
-
-def damage_type(name: object) -> str | None:
-    """The damage type that a label's word means; None for null and unknown words.
-
-    >>> damage_type(" dented ")
-    'Crushed'
-    """
-    return _DAMAGE_BY_NAME.get(name.strip().lower()) if isinstance(name, str) else None
-
-
-def claim_from_name(name: str) -> str | None:
-    """The claim that an AI-Hub file name carries.
-
-    >>> claim_from_name("a/0000459_sc-226797.jpg")
-    'sc-226797'
-    """
-    match = _CLAIM_IN_NAME.match(PurePosixPath(name).name)
-    return match[1] if match else None
-
-
 def largest_share(boxes: Iterable[Corners], width: float, height: float) -> float:
     """The share of a ``width`` x ``height`` frame that the largest box covers, its parts outside not counted."""
     shares = [
@@ -122,3 +73,42 @@ def largest_share(boxes: Iterable[Corners], width: float, height: float) -> floa
         for x1, y1, x2, y2 in boxes
     ]
     return max(shares, default=0.0)
+
+
+class Wanted(Protocol):
+    """The candidates of a source before some are selected: names and types of all, the rest of those asked for."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Of the photos, below the source."""
+        ...
+
+    @property
+    def first_types(self) -> Sequence[str | None]:
+        """The first damage type of each."""
+        ...
+
+    def paths(self, which: Iterable[int]) -> list[str]:
+        """Of the photos at these positions."""
+        ...
+
+    def candidates(self, which: Iterable[int]) -> Iterator[Candidate]:
+        """Those at these positions, in this order."""
+        ...
+
+
+class Listed:
+    """Candidates that are all in memory."""
+
+    def __init__(self, candidates: Sequence[Candidate]) -> None:
+        self._candidates = candidates
+        self.names = [one.name for one in candidates]
+        self.first_types = [one.damage_types[0] if one.damage_types else None for one in candidates]
+
+    def paths(self, which: Iterable[int]) -> list[str]:
+        """Of the photos at these positions."""
+        return [self._candidates[position].path for position in which]
+
+    def candidates(self, which: Iterable[int]) -> Iterator[Candidate]:
+        """Those at these positions, in this order."""
+        return (self._candidates[position] for position in which)

@@ -14,19 +14,9 @@ from pathlib import Path, PurePosixPath
 
 from wreckognize.catalog import VEHICLE
 from wreckognize.collect import cocofile
-from wreckognize.collect.candidates import (
-    COCO_VEHICLES,
-    MISSING_BOX,
-    NOT_BACKGROUND,
-    ZERO_AREA,
-    Candidate,
-    Corners,
-    box_array,
-    claim_from_name,
-    corners,
-    largest_share,
-)
+from wreckognize.collect.candidates import COCO_VEHICLES, NOT_BACKGROUND, Candidate, box_array, largest_share
 from wreckognize.collect.classes import fold, require_known
+from wreckognize.collect.labelwords import MISSING_BOX, ZERO_AREA, Corners, claim_from_name, corners
 from wreckognize.collect.ledger import Ledger
 from wreckognize.collect.pairing import unlabelled_photo
 from wreckognize.collect.walk import File, compose, expand

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from wreckognize.collect.candidates import Candidate, box_array, claim_from_name
+from wreckognize.collect.candidates import Candidate, box_array
+from wreckognize.collect.labelwords import claim_from_name
 from wreckognize.collect.walk import File
 
 LABEL_SUFFIXES: frozenset[str] = frozenset()

@@ -11,9 +11,10 @@ import polars as pl
 
 from wreckognize.catalog import BOX_SCHEMA, PHOTO_SCHEMA, QUARANTINE_SCHEMA, TALLY_SCHEMA, Catalog
 from wreckognize.collect import aihub, coco, folder, yolo
-from wreckognize.collect.assemble import assemble
-from wreckognize.collect.candidates import Candidate
+from wreckognize.collect.assemble import READER, assemble
+from wreckognize.collect.candidates import Listed, Wanted
 from wreckognize.collect.ledger import Ledger
+from wreckognize.collect.remembered import Remembered
 from wreckognize.collect.sampling import sample_per_damage, seeded_order
 from wreckognize.collect.walk import expand, find_photos
 from wreckognize.errors import TooManyFailuresError, UsageError
@@ -36,8 +37,33 @@ class Collected:
     tally: pl.DataFrame
 
 
+@dataclass(frozen=True, slots=True)
+class _Caches:
+    """What was read before, and is read no more while the files are unchanged."""
+
+    labels: Remembered
+    photos: Remembered
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How to collect, whatever the source."""
+
+    seed: int
+    progress: Progress
+    workers: int | None
+    processes: int | None
+    caches: _Caches
+
+
 def collect(
-    sources: Sequence[Source], *, seed: int, progress: Progress | None = None, workers: int | None = None
+    sources: Sequence[Source],
+    *,
+    seed: int,
+    progress: Progress | None = None,
+    workers: int | None = None,
+    processes: int | None = None,
+    cache: Path | None = None,
 ) -> Collected:
     """Read all sources into one catalog.
 
@@ -46,6 +72,9 @@ def collect(
         seed: decides which photos a limit takes, the same on any machine.
         progress: where to report to; silent by default.
         workers: threads that open photos; by default one a processor.
+        processes: that read AI-Hub labels; by default one a processor where there are many. The result is the same.
+        cache: folder for what was read of labels and photos; files that are unchanged since (by path, size and time)
+            are not read again. By default nothing is remembered.
 
     Raises:
         UsageError: if a folder or annotation file is missing or unreadable, a class is unknown, no photo is left
@@ -57,10 +86,19 @@ def collect(
         if times > 1:
             raise UsageError(f"{times} sources have the name {name!r}", remedy="give each a name of its own")
     ledgers = [Ledger(source.name) for source in sources]
-    catalogs = [
-        _collect_one(source, seed, ledger, progress, workers)
-        for source, ledger in zip(sources, ledgers, strict=True)
-    ]
+    caches = _Caches(
+        Remembered(cache and cache / "labels.cache", aihub.READER),
+        Remembered(cache and cache / "photos.cache", READER),
+    )
+    way = _Way(seed, progress, workers, processes, caches)
+    try:
+        catalogs = [_collect_one(source, way, ledger) for source, ledger in zip(sources, ledgers, strict=True)]
+    except UsageError:
+        raise  # nothing is written where nothing can come of it
+    except BaseException:
+        _save(caches)
+        raise
+    _save(caches)
     photos = pl.concat([PHOTO_SCHEMA.to_frame(), *(one.photos for one in catalogs)]).sort("photo")
     boxes = pl.concat([BOX_SCHEMA.to_frame(), *(one.boxes for one in catalogs)]).sort("photo", maintain_order=True)
     return Collected(
@@ -89,16 +127,22 @@ def paths_read(source: Source) -> list[Path]:
             return roots
 
 
-def _collect_one(source: Source, seed: int, ledger: Ledger, progress: Progress, workers: int | None) -> Catalog:
-    wanted = _read(source, ledger, progress)
+def _save(caches: _Caches) -> None:
+    caches.labels.save()
+    caches.photos.save()
+
+
+def _collect_one(source: Source, way: _Way, ledger: Ledger) -> Catalog:
+    wanted = _read(source, way, ledger)
+    number = len(wanted.names)
     labels_failed = ledger.failures
-    _guard(source, ledger, _share(labels_failed, labels_failed + len(wanted)))
-    selected = _select(source, wanted, seed, ledger)
-    catalog = assemble(source, selected, ledger, progress, workers)
+    _guard(source, ledger, _share(labels_failed, labels_failed + number))
+    selected = sorted(_select(source, wanted, way.seed, ledger), key=wanted.names.__getitem__)
+    catalog = assemble(source, wanted, selected, ledger, way.progress, way.workers, way.caches.photos)
     # All labels were read, but only selected photos opened, so each stage has a share of its own. Where every
     # photo was selected, their product is the plain share of all that passed.
     photos_failed = _share(ledger.failures - labels_failed, len(selected))
-    passed = (1 - _share(labels_failed, labels_failed + len(wanted))) * (1 - photos_failed)
+    passed = (1 - _share(labels_failed, labels_failed + number)) * (1 - photos_failed)
     _guard(source, ledger, 1 - passed)
     if catalog.photos.is_empty():
         raise UsageError(
@@ -108,32 +152,35 @@ def _collect_one(source: Source, seed: int, ledger: Ledger, progress: Progress, 
     return catalog
 
 
-def _read(source: Source, ledger: Ledger, progress: Progress) -> list[Candidate]:
+def _read(source: Source, way: _Way, ledger: Ledger) -> Wanted:
     where = f"source {source.name!r}: images"
     roots = expand(source.images, where)
     match source:
         case AihubSource():
             photos = find_photos(roots, where, ledger, aihub.LABEL_SUFFIXES)
-            return aihub.read(source, photos, ledger, progress)
+            return aihub.read(source, photos, ledger, way.progress, way.caches.labels, way.processes)
         case CocoSource():
-            return coco.read(source, find_photos(roots, where, ledger, coco.LABEL_SUFFIXES), ledger, progress)
+            photos = find_photos(roots, where, ledger, coco.LABEL_SUFFIXES)
+            return Listed(coco.read(source, photos, ledger, way.progress))
         case YoloSource():
             photos = find_photos(roots, where, ledger, yolo.LABEL_SUFFIXES)
-            return yolo.read(source, roots, photos, ledger, progress)
+            return Listed(yolo.read(source, roots, photos, ledger, way.progress))
         case FolderSource():
-            return folder.read(find_photos(roots, where, ledger, folder.LABEL_SUFFIXES))
+            return Listed(folder.read(find_photos(roots, where, ledger, folder.LABEL_SUFFIXES)))
 
 
-def _select(source: Source, wanted: list[Candidate], seed: int, ledger: Ledger) -> list[Candidate]:
-    selected = wanted
+def _select(source: Source, wanted: Wanted, seed: int, ledger: Ledger) -> list[int]:
+    """Positions of the candidates that are taken."""
+    names, types = wanted.names, wanted.first_types
+    selected = list(range(len(names)))
     if isinstance(source, AihubSource) and source.per_damage is not None:
-        selected = sample_per_damage(selected, source.per_damage, source.name, seed)
-        untyped = sum(not one.damage_types for one in wanted)
+        selected = sample_per_damage(names, types, source.per_damage, source.name, seed)
+        untyped = sum(first is None for first in types)
         ledger.count("not_wanted", "no damage type", untyped)
-        ledger.count("not_wanted", "beyond per_damage", len(wanted) - untyped - len(selected))
+        ledger.count("not_wanted", "beyond per_damage", len(names) - untyped - len(selected))
     if source.limit is not None:
         ledger.count("not_wanted", "beyond limit", max(0, len(selected) - source.limit))
-        selected = seeded_order(selected, source.name, seed)[: source.limit]
+        selected = seeded_order(names, selected, source.name, seed)[: source.limit]
     return selected
 
 

@@ -18,12 +18,26 @@ def read_bytes(path: str) -> bytes:
         InputError: if it cannot be read or is empty.
     """
     try:
-        data = Path(path).read_bytes().removeprefix(b"\xef\xbb\xbf")
+        return without_mark(Path(path).read_bytes())
     except OSError as error:
-        raise InputError("label cannot be read", where=error.strerror or "", remedy=REMEDY) from error
+        raise unreadable(error) from error
+
+
+def without_mark(data: bytes) -> bytes:
+    """A label's bytes without a byte order mark.
+
+    Raises:
+        InputError: if nothing is left.
+    """
+    data = data.removeprefix(b"\xef\xbb\xbf")
     if not data.strip():
         raise InputError("empty label", remedy=REMEDY)
     return data
+
+
+def unreadable(error: OSError) -> InputError:
+    """What is said of a label file that cannot be read."""
+    return InputError("label cannot be read", where=error.strerror or "", remedy=REMEDY)
 
 
 def parse_json(data: bytes) -> Any:

@@ -8,10 +8,8 @@ What is left over pairs by the stem alone where only one photo and one label hav
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 from wreckognize.collect.ledger import Ledger
 from wreckognize.collect.walk import File, compose
@@ -31,7 +29,7 @@ class Pairs:
 
 def pair(photos: Sequence[File], labels: Sequence[File], ledger: Ledger) -> Pairs:
     """Pair photos with labels; labels without a photo and whatever competes are quarantined."""
-    by_place, photos, labels = _pair_by(_folder_and_stem, photos, labels, ledger)
+    by_place, photos, labels = _pair_by(_by_folder(), photos, labels, ledger)
     by_stem, photos, labels = _pair_by(_stem, photos, labels, ledger)
     orphan = InputError("label without photo", remedy="fetch its photo, or take the label away")
     for label in labels:
@@ -46,14 +44,14 @@ def unlabelled_photo() -> InputError:
 
 
 def _pair_by(
-    key: Callable[[File], Hashable], photos: Sequence[File], labels: Sequence[File], ledger: Ledger
+    key: Callable[[File], str], photos: Sequence[File], labels: Sequence[File], ledger: Ledger
 ) -> tuple[list[tuple[File, File]], list[File], list[File]]:
     """Pair under one key; returns the pairs, and the photos and labels that have no partner under it."""
     pairs: list[tuple[File, File]] = []
     spare_photos: list[File] = []
     labels_by_key = _grouped(labels, key)
     for place, same_photos in _grouped(photos, key).items():
-        same_labels = labels_by_key.pop(place, [])
+        same_labels = labels_by_key.pop(place, ())
         if not same_labels:
             spare_photos += same_photos
         elif len(same_photos) == len(same_labels) == 1:
@@ -67,16 +65,27 @@ def _pair_by(
     return pairs, spare_photos, [label for same_labels in labels_by_key.values() for label in same_labels]
 
 
-def _grouped(files: Iterable[File], key: Callable[[File], Hashable]) -> dict[Hashable, list[File]]:
-    groups: defaultdict[Hashable, list[File]] = defaultdict(list)
+def _grouped(files: Iterable[File], key: Callable[[File], str]) -> dict[str, tuple[File, ...]]:
+    groups: dict[str, tuple[File, ...]] = {}
     for file in files:
-        groups[key(file)].append(file)
-    return dict(groups)
+        place = key(file)
+        groups[place] = (*groups[place], file) if place in groups else (file,)
+    return groups
 
 
-def _folder_and_stem(file: File) -> tuple[str, ...]:
-    folders = PurePosixPath(file.name).parts[:-1]
-    return (*(_tree_word(compose(folder)) for folder in folders), file.stem)
+def _by_folder() -> Callable[[File], str]:
+    """The key by folder and stem; a folder's part of it is made once."""
+    known: dict[str, str] = {}
+
+    def folder_and_stem(file: File) -> str:
+        folder, slash, _ = file.name.rpartition("/")
+        prefix = known.get(folder)
+        if prefix is None:
+            words = [_tree_word(compose(word)) for word in folder.split("/")] if slash else []
+            prefix = known[folder] = "".join(f"{word}/" for word in words)
+        return prefix + file.stem
+
+    return folder_and_stem
 
 
 def _tree_word(folder: str) -> str:

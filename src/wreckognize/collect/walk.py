@@ -9,10 +9,12 @@ import glob
 import os
 import stat
 import unicodedata
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from itertools import groupby, pairwise
+from operator import attrgetter
+from pathlib import Path
+
+import msgspec
 
 from wreckognize.collect.ledger import Ledger
 from wreckognize.errors import InputError, UsageError
@@ -22,22 +24,30 @@ PHOTO_SUFFIXES = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class File:
-    """A file and its name below the folder it was found in, POSIX."""
+class File(msgspec.Struct, frozen=True, gc=False):
+    """A file: its name below the folder ``base`` that it was found in, POSIX. Small, as there may be a million."""
 
     name: str
-    path: str
+    base: str
+
+    @property
+    def path(self) -> str:
+        """Absolute, if its base is."""
+        return f"{self.base}/{self.name}"
 
     @property
     def suffix(self) -> str:
         """In lower case, with its dot."""
-        return PurePosixPath(self.name).suffix.lower()
+        last = self.name.rpartition("/")[2]
+        stem, dot, ending = last.rpartition(".")
+        return f".{ending.lower()}" if stem and ending and dot else ""
 
     @property
     def stem(self) -> str:
         """The last part of the name without its suffix, composed (NFC) so that any two systems agree."""
-        return compose(PurePosixPath(self.name).stem)
+        last = self.name.rpartition("/")[2]
+        stem, dot, ending = last.rpartition(".")
+        return compose(stem if stem and ending and dot else last)
 
 
 def compose(text: str) -> str:
@@ -72,34 +82,66 @@ def find_files(roots: Sequence[Path], where: str, ledger: Ledger) -> list[File]:
     Raises:
         UsageError: if a folder cannot be read.
     """
-    found: dict[str, File] = {}
+    # Of two files of one name the one of the smaller base comes first, as the sort keeps the order.
+    found: list[File] = []
+    seen: set[str] | None = set() if _may_overlap(roots) else None
     for root in roots:
-        files = [File(root.name, str(root))] if root.is_file() else _below(str(root), where, ledger)
+        if root.is_file():
+            files: Iterable[File] = [File(root.name, _base(root.parent))]
+        else:
+            files = _below(str(root), where, ledger)
         for file in files:
-            found.setdefault(file.path, file)
-    return sorted(found.values(), key=lambda file: (file.name, file.path))
+            if seen is None:
+                found.append(file)
+            elif file.path not in seen:
+                seen.add(file.path)
+                found.append(file)
+    found.sort(key=attrgetter("base"))
+    found.sort(key=attrgetter("name"))
+    return found
+
+
+def _may_overlap(roots: Sequence[Path]) -> bool:
+    """Whether a file may be found from two of these."""
+    texts = sorted(f"{root}/" for root in roots)
+    return any(second.startswith(first) for first, second in pairwise(texts))
+
+
+def _base(folder: Path) -> str:
+    return str(folder).rstrip("/")
 
 
 def _below(root: str, where: str, ledger: Ledger) -> Iterator[File]:
+    base = root.rstrip("/")
     folders = [("", root)]
     while folders:
         prefix, folder = folders.pop()
         try:
             with os.scandir(folder) as entries:
                 visible = [entry for entry in entries if not entry.name.startswith(".")]
+        except FileNotFoundError:
+            if not prefix:
+                raise _unreadable(folder, "No such file or directory", where) from None
+            continue  # taken away since its parent was listed: as if it had been so before
         except OSError as error:
-            raise UsageError(
-                f"folder cannot be read: {folder} ({error.strerror})",
-                where=where,
-                remedy="give yourself the right to read it, or take it out of the source",
-            ) from error
+            raise _unreadable(folder, error.strerror, where) from error
         for entry in visible:
-            if entry.is_dir(follow_symlinks=False):
+            if entry.is_file(follow_symlinks=False):
+                yield File(f"{prefix}{entry.name}", base)
+            elif entry.is_dir(follow_symlinks=False):
                 folders.append((f"{prefix}{entry.name}/", entry.path))
             elif other := _neither_file_nor_folder(entry):
                 ledger.count("not_wanted", other)
             else:
-                yield File(f"{prefix}{entry.name}", entry.path)
+                yield File(f"{prefix}{entry.name}", base)
+
+
+def _unreadable(folder: str, why: str | None, where: str) -> UsageError:
+    return UsageError(
+        f"folder cannot be read: {folder} ({why})",
+        where=where,
+        remedy="give yourself the right to read it, or take it out of the source",
+    )
 
 
 def _neither_file_nor_folder(entry: os.DirEntry[str]) -> str:
@@ -132,6 +174,8 @@ def find_photos(roots: Sequence[Path], where: str, ledger: Ledger, label_suffixe
 
 
 def _is_unicode(text: str) -> bool:
+    if text.isascii():
+        return True
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -140,14 +184,16 @@ def _is_unicode(text: str) -> bool:
 
 
 def _unique(photos: Iterable[File], ledger: Ledger) -> list[File]:
-    by_name: defaultdict[str, list[File]] = defaultdict(list)
-    for photo in photos:
-        by_name[photo.name].append(photo)
-    for same in by_name.values():
-        if len(same) > 1:
-            error = InputError(
-                "two photos of one name in one source", remedy="rename one, or make two sources of the folders"
-            )
-            for photo in same:
-                ledger.quarantine(photo.path, error)
-    return [same[0] for same in by_name.values() if len(same) == 1]
+    """Photos whose name no other has, of photos sorted by name."""
+    error = InputError(
+        "two photos of one name in one source", remedy="rename one, or make two sources of the folders"
+    )
+    unique: list[File] = []
+    for _, same in groupby(photos, key=attrgetter("name")):
+        first, *others = same
+        if not others:
+            unique.append(first)
+            continue
+        for photo in (first, *others):
+            ledger.quarantine(photo.path, error)
+    return unique

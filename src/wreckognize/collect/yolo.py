@@ -12,19 +12,9 @@ from pathlib import Path
 
 from wreckognize.catalog import VEHICLE
 from wreckognize.collect import labelfile
-from wreckognize.collect.candidates import (
-    COCO_VEHICLES,
-    NOT_BACKGROUND,
-    ZERO_AREA,
-    Candidate,
-    Corners,
-    box_array,
-    claim_from_name,
-    corners,
-    damage_type,
-    largest_share,
-)
+from wreckognize.collect.candidates import COCO_VEHICLES, NOT_BACKGROUND, Candidate, box_array, largest_share
 from wreckognize.collect.classes import fold, require_known
+from wreckognize.collect.labelwords import ZERO_AREA, Corners, claim_from_name, corners, damage_type
 from wreckognize.collect.ledger import Ledger
 from wreckognize.collect.pairing import pair, unlabelled_photo
 from wreckognize.collect.walk import File, expand, find_files

@@ -110,3 +110,27 @@ def connected_components(count: int, left: NDArray[np.int64], right: NDArray[np.
     edges = coo_array((np.ones(len(left), dtype=np.int8), (left, right)), shape=(count, count))
     labels: NDArray[np.int32] = components(edges, directed=False)[1]
     return labels
+
+
+def contrary_pairs(photos: pl.DataFrame, links: pl.DataFrame) -> pl.DataFrame:
+    """The links by perceptual hash between a photo with a vehicle and one without: one of both roles is wrong.
+
+    Every set of copies with both roles has at least one such link. What the teacher sees alike is not asked: two photos
+    of one place, with the car and without it, are no contradiction.
+
+    Args:
+        photos: ``photo, has_vehicle``.
+        links: ``LINK_SCHEMA``.
+
+    Returns:
+        ``LINK_SCHEMA``, the closest first.
+    """
+    shows = photos.select("photo", "has_vehicle")
+    return (
+        links.filter(pl.col("reason") == "hash")
+        .join(shows.rename({"photo": "left", "has_vehicle": "_left"}), on="left")
+        .join(shows.rename({"photo": "right", "has_vehicle": "_right"}), on="right")
+        .filter(pl.col("_left") != pl.col("_right"))
+        .drop("_left", "_right")
+        .sort("distance", "left", "right")
+    )

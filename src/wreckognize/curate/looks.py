@@ -20,7 +20,8 @@ class Look(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     Attributes:
         when: UTC, ISO 8601.
         what: names of the systems that were judged.
-        digest: sha256 over the predictions that the figures came from, and the threshold they were read at.
+        digest: sha256 over the predictions that the figures came from, the threshold they were read at, and the truth
+            they were judged by.
     """
 
     when: str

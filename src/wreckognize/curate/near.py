@@ -1,14 +1,15 @@
 """Photos that show nearly the same: a perceptual hash, embeddings, and an exact search over both.
 
-The search compares every photo with every other, as blocks of a matrix product: a Hamming distance of hashes is one
-too (bits as +1 and -1; their product is 64 minus twice the distance). So no pair is missed, as buckets that are cut
-off at a size would, and memory stays that of one block. 20,000 photos are 200 million pairs: a few seconds.
+Neither search misses a pair, as buckets that are cut off at a size would. Hashes are searched by `hamming` (half a
+million photos: seconds); embeddings are compared with one another as blocks of a matrix product (20,000 photos: a few
+seconds, growing with the square).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import cv2
 import numpy as np
@@ -16,6 +17,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from wreckognize.curate.groups import LINK_SCHEMA, connect, connected_components
+from wreckognize.curate.hamming import near_pairs
 
 HASH_SCHEMA = pl.Schema({"photo": pl.String, "hash": pl.String})
 """``hash``: 16 hexadecimal digits, null for a photo in which there is too little to see."""
@@ -26,7 +28,10 @@ MIN_STRUCTURE = 2.0
 
 _SIDE, _LOW = 32, 8
 _BLOCK = 1024
+_HELD = 1 << 21  # pairs of hashes at a time: some 100 MB while their forest is made
 _MANY, _MANY_SHARE = 20, 0.1
+
+_Edges: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +39,8 @@ class Near:
     """Pairs of photos that show nearly the same.
 
     Attributes:
-        links: ``LINK_SCHEMA``: as many pairs as it takes to connect what is connected over all pairs, the closest
-            of each block of the search.
+        links: ``LINK_SCHEMA``: as many pairs as it takes to connect what is connected over all pairs: the closest
+            ones of hashes, of embeddings the closest of each block of the search.
         pairs: how many pairs there are in all.
         compared: photos that were compared.
     """
@@ -89,14 +94,9 @@ def near_hashes(hashes: pl.DataFrame, distance: int) -> Near:
         distance: in bits.
     """
     known = hashes.drop_nulls("hash").sort("photo")
-    bits = hash_bits(known.get_column("hash"))
-    return _near(
-        known.get_column("photo"),
-        bits,
-        HASH_BITS - 2 * distance,
-        "hash",
-        lambda product: (HASH_BITS - product) / 2,
-    )
+    photos = known.get_column("photo")
+    left, right, apart, pairs = _closest_hashes(_as_numbers(known.get_column("hash")), distance)
+    return Near(links=_links(photos, left, right, "hash", apart), pairs=pairs, compared=len(photos))
 
 
 def near_embeddings(embeddings: pl.DataFrame, cosine: float, blank: pl.Series) -> Near:
@@ -117,7 +117,10 @@ def near_embeddings(embeddings: pl.DataFrame, cosine: float, blank: pl.Series) -
     broken = ~np.isfinite(vectors).all(axis=1)
     if broken.any():
         raise ValueError(f"the embedding of {known.get_column('photo')[int(broken.argmax())]!r} is not finite")
-    return _near(known.get_column("photo"), vectors, cosine, "embedding", lambda product: 1 - product)
+    photos = known.get_column("photo")
+    left, right, product, pairs = spanning_pairs(vectors, cosine)
+    apart = 1 - product.astype(np.float64)
+    return Near(links=_links(photos, left, right, "embedding", apart), pairs=pairs, compared=len(photos))
 
 
 def too_coarse(near: Near) -> int | None:
@@ -134,24 +137,83 @@ def too_coarse(near: Near) -> int | None:
     return largest if largest > max(_MANY, _MANY_SHARE * near.compared) else None
 
 
-def _near(
+def _links(
     photos: pl.Series,
-    vectors: NDArray[np.float32],
-    at_least: float,
+    left: NDArray[np.int64],
+    right: NDArray[np.int64],
     reason: str,
-    distance: Callable[[NDArray[np.float64]], NDArray[np.float64]],
-) -> Near:
-    left, right, product, pairs = spanning_pairs(vectors, at_least)
-    links = pl.DataFrame(
-        {
-            "left": photos.gather(left),
-            "right": photos.gather(right),
-            "reason": pl.repeat(reason, len(left), eager=True),
-            "distance": distance(product.astype(np.float64)),
-        },
-        schema=LINK_SCHEMA,
+    distance: NDArray[np.number],
+) -> pl.DataFrame:
+    columns = {
+        "left": photos.gather(left),
+        "right": photos.gather(right),
+        "reason": pl.repeat(reason, len(left), eager=True),
+        "distance": distance.astype(np.float64),
+    }
+    return pl.DataFrame(columns, schema=LINK_SCHEMA).sort("left", "right")
+
+
+def _as_numbers(hashes: pl.Series) -> NDArray[np.uint64]:
+    return np.frombuffer(bytes.fromhex("".join(hashes)), dtype=">u8").astype(np.uint64)
+
+
+def _closest_hashes(
+    hashes: NDArray[np.uint64], distance: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32], int]:
+    """The closest pairs that connect what all pairs connect; of equally close ones, those of the first rows.
+
+    Equal hashes are searched for once, and linked with the first of their kind. Of the pairs, however many, only some
+    are held at a time: what has no place in the forest of a part has none in the forest of the whole.
+
+    Returns:
+        Rows of each pair, the smaller first, and the bits between them, ``(P,)`` each; the number of all pairs.
+    """
+    _, first, which, counts = np.unique(hashes, return_index=True, return_inverse=True, return_counts=True)
+    order = np.argsort(first)
+    rows, counts = first[order].astype(np.int64), counts[order].astype(np.int64)
+    pairs = int((counts * (counts - 1) // 2).sum())
+    kept: _Edges = (np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.uint8))
+    waiting: list[_Edges] = []
+    held = 0
+    closer: NDArray[np.int32] | None = None
+    for left, right, apart in near_pairs(hashes[rows], distance):
+        pairs += int(counts[left] @ counts[right])
+        if closer is not None:
+            useful = closer[apart, left] != closer[apart, right]
+            left, right, apart = left[useful], right[useful], apart[useful]
+        waiting.append((left, right, apart))
+        held += len(left)
+        if held >= _HELD:
+            kept, waiting, held = _forest([kept, *waiting], len(rows)), [], 0
+            closer = _joined_by_closer(kept, len(rows), distance)
+    left, right, apart = _forest([kept, *waiting], len(rows))
+    copies = np.flatnonzero(first[which] != np.arange(len(hashes))).astype(np.int64)
+    return (
+        np.concatenate([first[which[copies]].astype(np.int64), rows[left]]),
+        np.concatenate([copies, rows[right]]),
+        np.concatenate([np.zeros(len(copies), np.float32), apart.astype(np.float32)]),
+        pairs,
     )
-    return Near(links=links.sort("left", "right"), pairs=pairs, compared=len(photos))
+
+
+def _forest(parts: Sequence[_Edges], count: int) -> _Edges:
+    """A minimum spanning forest of all these edges, (left, right, apart); of equal ones those of the first rows."""
+    left, right, apart = (np.concatenate(column) for column in zip(*parts, strict=True))
+    order = np.lexsort((right, left))
+    left, right, apart = left[order], right[order], apart[order]
+    chosen = _spanning(left, right, -apart.astype(np.float32), count)
+    return left[chosen], right[chosen], apart[chosen]
+
+
+def _joined_by_closer(edges: _Edges, count: int, distance: int) -> NDArray[np.int32]:
+    """``(distance + 1, count)``: the component of each row over the edges that are closer than 0, 1, 2 ... bits.
+
+    A further edge within such a component can have no place in a minimum spanning forest.
+    """
+    left, right, apart = edges
+    return np.stack(
+        [connected_components(count, left[apart < bits], right[apart < bits]) for bits in range(distance + 1)]
+    )
 
 
 def spanning_pairs(

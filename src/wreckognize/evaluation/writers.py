@@ -58,7 +58,7 @@ def comparison_csv(comparison: Comparison) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
     writer.writeheader()
-    writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
+    writer.writerows({name: csv_cell(value) for name, value in row.items()} for row in rows)
     return text.getvalue()
 
 
@@ -139,7 +139,8 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _cell(value: Any) -> Any:
+def csv_cell(value: Any) -> Any:
+    """A value as a cell of CSV that no spreadsheet takes for a formula."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str) and value.startswith(_FORMULA_STARTS):

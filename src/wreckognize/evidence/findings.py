@@ -36,6 +36,16 @@ class Unlocking:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CorrectedTruth:
+    """A test photo that a reviewer gave another role than its source."""
+
+    photo: str
+    before: str
+    after: str
+    reviewer: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TestSetRecord:
     """The test set's history.
 
@@ -44,7 +54,9 @@ class TestSetRecord:
         photos: in it.
         groups: that they belong to.
         unlocked: every change of it, the first one first.
-        looks: how many different sets of predictions were judged on it.
+        reviewed: how many of its photos have the truth that a reviewer said, not the source.
+        corrected: those of them whose role is another for it.
+        looks: how many different sets of predictions were judged on it, or the same by another truth.
         looks_by_system: the same for each system.
     """
 
@@ -52,6 +64,8 @@ class TestSetRecord:
     photos: int
     groups: int
     unlocked: tuple[Unlocking, ...]
+    reviewed: int
+    corrected: tuple[CorrectedTruth, ...]
     looks: int
     looks_by_system: Mapping[str, int]
 
@@ -74,11 +88,15 @@ class GroupNotes:
         pairs: how many pairs of photos each reason joined (claim, file, hash, embedding).
         groups_of_several: groups with more than one photo.
         closest: some of the near-duplicates, the closest first.
+        contrary: how many near-duplicates are given with a vehicle in one photo and without in the other, in pairs.
+        contrary_pairs: some of them, the closest first.
     """
 
     pairs: Mapping[str, int]
     groups_of_several: int
     closest: tuple[NearPair, ...]
+    contrary: int
+    contrary_pairs: tuple[NearPair, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize, special
 
 Limits = tuple[float, float]
 """Low and high."""
@@ -240,6 +239,8 @@ def logit_limits(share: float, error: float, level: float) -> Limits:
         error: its standard error.
         level: of confidence.
     """
+    from scipy import special
+
     middle = math.log(share / (1 - share))
     half = normal_quantile(level) * error / (share * (1 - share))
     return float(special.expit(middle - half)), float(special.expit(middle + half))
@@ -258,6 +259,8 @@ def roc_area_limits(area: float, positives: float, negatives: float, level: floa
         negatives: likewise.
         level: of confidence.
     """
+    from scipy import optimize
+
     z, mean = normal_quantile(level), (positives + negatives) / 2
 
     def beyond(true: float) -> float:
@@ -285,11 +288,15 @@ def effective_groups(groups: NDArray[Any]) -> float:
 
 def normal_quantile(level: float) -> float:
     """The two-sided quantile of the normal distribution, 1.96 for 95 %."""
+    from scipy import special
+
     return float(special.ndtri((1 + level) / 2))
 
 
 def t_quantile(level: float, freedom: float) -> float:
     """The two-sided quantile of Student's t with ``freedom`` degrees of freedom."""
+    from scipy import special
+
     return float(special.stdtrit(freedom, (1 + level) / 2))
 
 

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 _ENUMERATED = 16
 """Up to this many groups that differ, all sign patterns are looked at."""
@@ -32,6 +31,8 @@ def mcnemar_exact(first_only: int, second_only: int) -> float:
     Raises:
         ValueError: a number is negative.
     """
+    from scipy import stats
+
     if first_only < 0 or second_only < 0:
         raise ValueError(f"{first_only} and {second_only} photos; numbers of photos are not negative")
     if first_only + second_only == 0:
@@ -120,6 +121,8 @@ def photos_for_power(photos: int, value: float, error: float, level: float, powe
     Returns:
         None where there is no difference, or no spread to reckon from.
     """
+    from scipy import stats
+
     if value == 0 or not error > 0:
         return None
     reach = float(stats.norm.ppf((1 + level) / 2) + stats.norm.ppf(power))

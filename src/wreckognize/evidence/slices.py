@@ -24,7 +24,6 @@ import msgspec
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from scipy.stats import fisher_exact, norm
 
 from wreckognize.catalog import ROLES, require_schema
 from wreckognize.evaluation.image_level import SCORE_SCHEMA, is_called_vehicle
@@ -261,6 +260,8 @@ def difference_p(called: _Flags, members: _Flags, others: _Flags, groups: NDArra
         others: ``(N,)``, the other, at least one photo; photos in neither do not matter.
         groups: ``(N,)``.
     """
+    from scipy.stats import fisher_exact, norm
+
     sides = [(called[side], groups[side]) for side in (members, others)]
     exact = float(fisher_exact([[int(hit.sum()), int((~hit).sum())] for hit, _ in sides]).pvalue)
     share = float(called[members | others].mean())

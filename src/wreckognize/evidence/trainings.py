@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize, stats
 
 TRAININGS = "photos and trainings, Cochran and Cox"
 
@@ -70,6 +69,8 @@ def p_with_trainings(value: float, error: float, groups: int, variance: float, f
         variance: of the difference over trainings.
         freedom: of ``variance``.
     """
+    from scipy import optimize, stats
+
     total = error**2 + variance
     if not total > 0:
         return 0.0 if value else 1.0

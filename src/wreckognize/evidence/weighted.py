@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import sparse
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 Values = NDArray[np.float64]
 """One figure for each draw, ``(draws,)``; NaN where it cannot be said."""
@@ -161,6 +163,8 @@ class Ranking:
             groups: ``(N,)``, numbered from 0.
             count: how many groups there are.
         """
+        from scipy import sparse
+
         steps = np.unique(-score[negative])  # falling scores as rising numbers
         falling = -score[positive]
         place = np.searchsorted(steps, falling)

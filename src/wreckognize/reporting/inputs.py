@@ -69,6 +69,7 @@ class ReportInput:
         shortfalls: what the run could not do as asked, one sentence each.
         environment: pairs of name and value: versions, device.
         settings_yaml: the resolved study.
+        search: that settings were searched in this run's folder, in a sentence; empty if not.
         findings: intervals, verdicts and all else that is said about the figures; None: the page shows counts only.
     """
 
@@ -85,6 +86,7 @@ class ReportInput:
     shortfalls: tuple[str, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
     settings_yaml: str = ""
+    search: str = ""
     findings: Findings | None = None
 
     def __post_init__(self) -> None:

@@ -28,7 +28,7 @@ class ReviewedCatalog:
 
     Attributes:
         catalog: the photos and boxes.
-        reviewed: photos whose vehicles, or lack of any, now are what a reviewer said.
+        reviewed: photos whose vehicles, or lack of any, now are what a reviewer said, sorted.
         conflicts: photos that stay as the sources gave them, since reviewers differ.
         corrections: photos whose role is another now.
         unknown: reviewed photos that the catalog does not have (their source may have been taken out).
@@ -36,7 +36,7 @@ class ReviewedCatalog:
     """
 
     catalog: Catalog
-    reviewed: int
+    reviewed: tuple[str, ...]
     conflicts: tuple[Conflict, ...]
     corrections: tuple[Correction, ...]
     unknown: tuple[str, ...]
@@ -82,7 +82,7 @@ def apply_reviews(catalog: Catalog, reviews: Iterable[Review]) -> ReviewedCatalo
     roles = {answer.photo: _role(answer, before[answer.photo]) for answer in settled.answers}
     return ReviewedCatalog(
         catalog=_with_answers(catalog, settled.answers, roles),
-        reviewed=len(settled.answers),
+        reviewed=tuple(sorted(answer.photo for answer in settled.answers)),
         conflicts=settled.conflicts,
         corrections=tuple(
             Correction(photo=one.photo, before=before[one.photo], after=roles[one.photo], reviewer=one.reviewer)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -15,7 +16,8 @@ from wreckognize.settings import SystemSettings
 from wreckognize.stages.alike import Links, find_links, hashes_of, links_inputs
 from wreckognize.stages.looking import teacher_predictions
 from wreckognize.stages.run import REVISIONS, Run
-from wreckognize.workspace import tree_signature
+
+_NAMED = 10
 
 if TYPE_CHECKING:
     from wreckognize.curate.lock import TestLock
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 def collect(run: Run) -> None:
     """Sources -> ``catalog/``, ``quarantine.csv``."""
     from wreckognize.collect import collect as collect_sources
-    from wreckognize.collect import paths_read
+    from wreckognize.collect import paths_read, tree_signature
 
     study = run.study
     outputs = [run.path("catalog", f"{name}.parquet") for name in ("photos", "boxes", "quarantine", "tally")]
@@ -33,19 +35,22 @@ def collect(run: Run) -> None:
 
     def action() -> None:
         try:
-            collected = collect_sources(study.sources, seed=study.seed, progress=run.progress)
+            collected = collect_sources(
+                study.sources, seed=study.seed, progress=run.progress, cache=run.path("cache")
+            )
         except TooManyFailuresError as error:
             rows = pl.DataFrame(error.rows, schema=QUARANTINE_SCHEMA, orient="row")
             atomic_write(run.path("quarantine.csv"), rows.write_csv())
             raise
-        catalog, notes = _with_reviews(run, collected.catalog)
+        catalog, reviewed = _with_reviews(run, collected.catalog)
+        _refuse_contradictions(catalog.photos)
         tables = (catalog.photos, catalog.boxes, collected.quarantine, collected.tally)
         for path, table in zip(outputs[:4], tables, strict=True):
             write_table(path, table)
-        atomic_write(outputs[4], json.dumps(notes, ensure_ascii=False, indent=1))
+        atomic_write(outputs[4], json.dumps(reviewed, ensure_ascii=False, indent=1))
         atomic_write(run.path("quarantine.csv"), collected.quarantine.write_csv())
         _say_collected(run, collected.tally)
-        for sentence in notes:
+        for sentence in reviewed["notes"]:
             run.progress.say(f"  note: {sentence}")
 
     inputs = {
@@ -59,15 +64,48 @@ def collect(run: Run) -> None:
     run.workspace.run_stage("collect", inputs, outputs, action)
 
 
-def _with_reviews(run: Run, catalog: Catalog) -> tuple[Catalog, tuple[str, ...]]:
-    """The catalog with what people drew in reviews, and what a reader must know about it."""
+def _with_reviews(run: Run, catalog: Catalog) -> tuple[Catalog, dict[str, Any]]:
+    """The catalog with what people drew in reviews, and for ``reviewed.json`` what they changed.
+
+    ``notes``: what a reader must know, in sentences; ``photos``: whose truth is what a reviewer said; ``corrections``:
+    those whose role is another now.
+    """
     if not run.study.reviews:
-        return catalog, ()
+        return catalog, {"notes": [], "photos": [], "corrections": []}
     from wreckognize.review.apply import apply_reviews
     from wreckognize.stages.reviewing import read_all
 
     reviewed = apply_reviews(catalog, read_all(run.study, run.study.reviews))
-    return reviewed.catalog, (f"People reviewed {reviewed.reviewed} photos.", *reviewed.notes())
+    count = len(reviewed.reviewed)
+    return reviewed.catalog, {
+        "notes": [f"People reviewed {count} photo{'s' if count != 1 else ''}.", *reviewed.notes()],
+        "photos": list(reviewed.reviewed),
+        "corrections": [asdict(correction) for correction in reviewed.corrections],
+    }
+
+
+def reviewed_of(run: Run) -> dict[str, Any]:
+    """What reviews changed; see `_with_reviews` (after `collect`)."""
+    found: dict[str, Any] = json.loads(run.path("catalog", "reviewed.json").read_text(encoding="utf-8"))
+    return found
+
+
+def _refuse_contradictions(photos: pl.DataFrame) -> None:
+    """One file cannot show a vehicle and none.
+
+    Raises:
+        UsageError: naming the files.
+    """
+    both = photos.group_by("sha256").agg(pl.col("has_vehicle").n_unique(), pl.col("photo").sort())
+    doubtful = both.filter(pl.col("has_vehicle") > 1).sort(pl.col("photo").list.first())
+    if doubtful.is_empty():
+        return
+    named = "".join(f"\n    {' and '.join(names)}" for names in doubtful["photo"].head(_NAMED))
+    raise UsageError(
+        f"{doubtful.height} file{'s stand' if doubtful.height > 1 else ' stands'} in the study both with a vehicle and "
+        f"without:{named}",
+        remedy="look at them, and take each out of the source whose role is wrong for it",
+    )
 
 
 def _say_collected(run: Run, tally: pl.DataFrame) -> None:
@@ -147,7 +185,7 @@ def split(run: Run, *, embeddings: bool = False, unlock: str | None = None) -> N
         notes = {
             "held_back": list(result.held_back),
             "excluded": list(result.excluded),
-            "shortfalls": [*result.shortfalls, *contradictions(photos), *said],
+            "shortfalls": [*result.shortfalls, *contrary_copies(photos, links.table), *said],
             "pairs": links.pairs,
             "groups_of_several": int((groups["group"].value_counts()["count"] > 1).sum()),
         }
@@ -290,14 +328,18 @@ def _require_photos(run: Run, table: pl.DataFrame) -> None:
         )
 
 
-def contradictions(photos: pl.DataFrame) -> list[str]:
-    """Files that stand in the catalog both as a vehicle and as none, in words."""
-    both = photos.group_by("sha256").agg(pl.col("has_vehicle").n_unique(), pl.col("photo").sort())
-    doubtful = both.filter(pl.col("has_vehicle") > 1).sort(pl.col("photo").list.first())
-    if doubtful.is_empty():
+def contrary_copies(photos: pl.DataFrame, links: pl.DataFrame) -> list[str]:
+    """Photos that look the same, one given with a vehicle and one without, in words."""
+    from wreckognize.curate.groups import contrary_pairs
+
+    pairs = contrary_pairs(photos, links)
+    if pairs.is_empty():
         return []
-    named = "; ".join(" and ".join(names) for names in doubtful["photo"].head(5))
-    return [f"{doubtful.height} files are given both with a vehicle and without; one role is wrong: {named}."]
+    named = "; ".join(f"{left} and {right}" for left, right in pairs.select("left", "right").head(5).iter_rows())
+    return [
+        f"{pairs.height} pairs of photos look the same, though one is given with a vehicle and the other without; one "
+        f"role is probably wrong, and figures with it: {named}{' ...' if pairs.height > 5 else ''}."
+    ]
 
 
 def split_notes(run: Run) -> tuple[str, ...]:
@@ -307,8 +349,7 @@ def split_notes(run: Run) -> tuple[str, ...]:
 
 def _split_notes(run: Run) -> tuple[str, ...]:
     notes = json.loads(run.path("catalog", "split.json").read_text(encoding="utf-8"))
-    reviewed = json.loads(run.path("catalog", "reviewed.json").read_text(encoding="utf-8"))
-    sentences = [*reviewed, *notes["shortfalls"]]
+    sentences = [*reviewed_of(run)["notes"], *notes["shortfalls"]]
     if notes["held_back"]:
         sentences.append(
             f"{len(notes['held_back'])} photos belong with pinned test photos (same claim, same file or nearly the "

@@ -9,12 +9,14 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from wreckognize.curate.groups import contrary_pairs
 from wreckognize.curate.lock import read_lock
 from wreckognize.curate.looks import count_looks, looks_by_system, read_looks
 from wreckognize.evaluation.image_level import is_called_vehicle, photo_scores
 from wreckognize.evidence.box_bootstrap import match_boxes
 from wreckognize.evidence.claims import CLAIM_RULES, claim_figures
 from wreckognize.evidence.findings import (
+    CorrectedTruth,
     Findings,
     GroupNotes,
     NearPair,
@@ -31,6 +33,7 @@ from wreckognize.evidence.slices import slice_table
 from wreckognize.evidence.truth import truth_of
 from wreckognize.files import atomic_write
 from wreckognize.settings import SystemSettings
+from wreckognize.stages.data import reviewed_of
 from wreckognize.stages.deciding import frozen_threshold, threshold_stage
 from wreckognize.stages.looking import predictions_stage
 from wreckognize.stages.results import LOOKS_FILE, metrics_stage
@@ -183,6 +186,8 @@ def _test_record(run: Run) -> TestSetRecord:
     lock = read_lock(run.path("test.lock.json"))
     file = run.path(LOOKS_FILE)
     looks = read_looks(file.read_text(encoding="utf-8"), where=str(file)) if file.exists() else ()
+    notes = reviewed_of(run)
+    reviewed = set(notes["photos"]) & set(run.split.filter(pl.col("split") == "test")["photo"])
     return TestSetRecord(
         locked=lock.created,
         photos=len(lock.photos),
@@ -197,6 +202,8 @@ def _test_record(run: Run) -> TestSetRecord:
             )
             for change in lock.unlocked
         ),
+        reviewed=len(reviewed),
+        corrected=tuple(CorrectedTruth(**one) for one in notes["corrections"] if one["photo"] in reviewed),
         looks=count_looks(looks),
         looks_by_system=looks_by_system(looks),
     )
@@ -206,13 +213,20 @@ def _group_notes(run: Run) -> GroupNotes:
     notes = json.loads(run.path("catalog", "split.json").read_text(encoding="utf-8"))
     near = pl.read_parquet(run.path("catalog", "near.parquet"))
     looks = near.filter(pl.col("reason").is_in(["hash", "embedding"])).sort("distance", "left", "right")
+    contrary = contrary_pairs(run.catalog.photos, near)
     return GroupNotes(
         pairs=notes["pairs"],
         groups_of_several=notes["groups_of_several"],
-        closest=tuple(
-            NearPair(left=left, right=right, reason=reason, distance=float(distance))
-            for left, right, reason, distance in looks.select("left", "right", "reason", "distance")
-            .head(NEAR_PAIRS_NAMED)
-            .iter_rows()
-        ),
+        closest=_near_pairs(looks),
+        contrary=contrary.height,
+        contrary_pairs=_near_pairs(contrary),
+    )
+
+
+def _near_pairs(links: pl.DataFrame) -> tuple[NearPair, ...]:
+    return tuple(
+        NearPair(left=left, right=right, reason=reason, distance=float(distance))
+        for left, right, reason, distance in links.select("left", "right", "reason", "distance")
+        .head(NEAR_PAIRS_NAMED)
+        .iter_rows()
     )

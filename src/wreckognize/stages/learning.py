@@ -4,17 +4,89 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
 from wreckognize.files import atomic_write, sha256_of
-from wreckognize.settings import SystemSettings
+from wreckognize.progress import Progress
+from wreckognize.settings import SystemSettings, TrainSettings
 from wreckognize.stages.data import refuse_test_photos
 from wreckognize.stages.run import REVISIONS, Run, versions
 from wreckognize.study.weights import is_random
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lesson:
+    """How a network is taught.
+
+    Attributes:
+        weights: it starts from.
+        train: its training settings.
+        seed: of the training.
+        name: for progress and errors.
+        trained_on: a sentence for the model card.
+    """
+
+    weights: str
+    train: TrainSettings
+    seed: int
+    name: str
+    trained_on: str
+
+
+def learn(
+    lesson: Lesson,
+    photos: pl.DataFrame,
+    labels: pl.DataFrame,
+    training: Path,
+    *,
+    progress: Progress,
+    inherited: tuple[int, ...] = (),
+    each_epoch: Callable[[int, float | None], None] | None = None,
+) -> None:
+    """Train one network -> ``training/`` and ``weights/`` beside it, unless that is done; a killed call goes on.
+
+    Args:
+        lesson: how.
+        photos: ``PHOTO_SCHEMA`` and ``split`` (train or val), none of them of the locked test set.
+        labels: ``LABEL_SCHEMA`` of these photos.
+        training: the folder; `claim` it first.
+        progress: where to report.
+        inherited: file descriptors that the training keeps open.
+        each_epoch: see `wreckognize.training.fine_tune.fine_tune`.
+
+    Raises:
+        TrainingError: train or val would be empty, or the training ended without a result.
+    """
+    from wreckognize.training.fine_tune import fine_tune
+    from wreckognize.training.layout import write_layout
+
+    if (training / "result.json").exists():
+        return
+    layout = write_layout(photos, labels, training / "data", progress=progress)
+    fine_tune(
+        lesson.weights,
+        layout,
+        lesson.train,
+        training,
+        seed=lesson.seed,
+        name=lesson.name,
+        progress=progress,
+        inherited=inherited,
+        trained_on=lesson.trained_on,
+        each_epoch=each_epoch,
+    )
+
+
+def claim(folder: Path, key: str) -> None:
+    """Throw away what stands in a folder unless it was made from the same ``key``, so that it is not gone on with."""
+    owner = folder / "key.txt"
+    if folder.exists() and not (owner.exists() and owner.read_text(encoding="utf-8") == key):
+        shutil.rmtree(folder)
+    atomic_write(owner, key)
 
 
 def train_stage(system: SystemSettings, number: int = 0) -> str:
@@ -24,9 +96,6 @@ def train_stage(system: SystemSettings, number: int = 0) -> str:
 
 def train(run: Run, system: SystemSettings, number: int = 0) -> None:
     """Fine-tune a system from its ``number``-th seed -> ``weights/`` and ``training/`` in `Run.trained_folder`."""
-    from wreckognize.training.fine_tune import fine_tune
-    from wreckognize.training.layout import write_layout
-
     labelled = run.path("systems", system.name)
     folder = run.trained_folder(system, number)
     training = folder / "training"
@@ -50,36 +119,30 @@ def train(run: Run, system: SystemSettings, number: int = 0) -> None:
     }
 
     def action() -> None:
-        _claim_training(training, inputs)
+        claim(training, json.dumps(inputs, sort_keys=True, default=str))
+        (training / "result.json").unlink(missing_ok=True)  # the stage is to be done, whatever stands there
         outcomes = pl.read_parquet(labelled / "photos.parquet").filter(pl.col("outcome") != "left_out")
         photos = run.catalog.photos.join(outcomes.select("photo", "split"), on="photo")
         # What chooses the threshold must not have chosen the epoch.
         photos = photos.join(run.calibration_photos(), on="photo", how="anti")
         refuse_test_photos(run, photos, f"training of {system.name}")
-        labels = pl.read_parquet(labelled / "labels.parquet")
-        layout = write_layout(photos, labels, training / "data", progress=run.progress)
-        fine_tune(
-            weights,
-            layout,
-            system.train,
-            training,
+        several = system.train.seeds > 1
+        counts = dict(photos.group_by("split").len().iter_rows())
+        lesson = Lesson(
+            weights=weights,
+            train=system.train,
             seed=seed,
-            name=f"{system.name}, seed {number + 1} of {system.train.seeds}"
-            if system.train.seeds > 1
-            else system.name,
+            name=f"{system.name}, seed {number + 1} of {system.train.seeds}" if several else system.name,
+            trained_on=f"study {run.study.study}, system {system.name}, recipe {system.recipe}: "
+            f"{counts.get('train', 0)} photos, {counts.get('val', 0)} to choose the epoch",
+        )
+        learn(
+            lesson,
+            photos,
+            pl.read_parquet(labelled / "labels.parquet"),
+            training,
             progress=run.progress,
             inherited=(run.workspace.lock_descriptor,),
-            trained_on=f"study {run.study.study}, system {system.name}, recipe {system.recipe}: "
-            f"{layout.train_photos} photos, {layout.val_photos} to choose the epoch",
         )
 
     run.workspace.run_stage(train_stage(system, number), inputs, outputs, action)
-
-
-def _claim_training(training: Path, inputs: Mapping[str, Any]) -> None:
-    """Throw away what an earlier training from other inputs left, so that it is not gone on with."""
-    key = json.dumps(inputs, sort_keys=True, default=str)
-    owner = training / "key.txt"
-    if owner.exists() and owner.read_text(encoding="utf-8") != key:
-        shutil.rmtree(training)
-    atomic_write(owner, key)

@@ -17,6 +17,7 @@ from wreckognize.errors import UsageError
 from wreckognize.files import atomic_write, sha256_of, write_table
 from wreckognize.inference.passes import Pass, run_pass
 from wreckognize.inference.stream import StreamSettings
+from wreckognize.progress import Progress
 from wreckognize.settings import SystemAsTeacher, SystemSettings, TeacherSettings
 from wreckognize.stages.run import REVISIONS, Run, versions
 from wreckognize.study.weights import is_random
@@ -150,6 +151,32 @@ def _pass_stage(
 
     if run.workspace.run_stage(stage, inputs, outputs, action):
         shutil.rmtree(parts)
+
+
+def look(
+    looker: Looker, photos: pl.DataFrame, parts: Path, *, key: str, progress: Progress, description: str
+) -> pl.DataFrame:
+    """What a detector sees in some photos, outside any stage.
+
+    Args:
+        looker: the detector.
+        photos: ``PHOTO_SCHEMA``.
+        parts: a folder for what was seen so far; a killed call goes on from it. The caller removes it.
+        key: what it depends on; parts of another key are thrown away.
+        progress: where to report.
+        description: what the progress bar says.
+
+    Returns:
+        ``PREDICTION_SCHEMA``.
+
+    Raises:
+        UsageError: a photo can no longer be read.
+    """
+    seen = run_pass(
+        photos, looker.open, looker.stream, parts=parts, key=key, progress=progress, description=description
+    )
+    _require_all_read(seen)
+    return seen.predictions
 
 
 def _require_all_read(seen: Pass) -> None:

@@ -24,7 +24,8 @@ from wreckognize.evaluation.comparison import (
 from wreckognize.evaluation.image_level import photo_scores
 from wreckognize.evaluation.latency import Latency, LatencyContext
 from wreckognize.evidence.findings import Findings
-from wreckognize.files import atomic_write
+from wreckognize.files import atomic_write, sha256_of
+from wreckognize.search.records import SUMMARY_FILE, SearchSummary
 from wreckognize.settings import SystemSettings
 from wreckognize.stages.data import split_notes
 from wreckognize.stages.deciding import frozen_threshold, threshold_stage
@@ -56,8 +57,9 @@ def evaluate(run: Run, system: SystemSettings, number: int = 0) -> None:
         info = timing["info"]
         (sha256,) = predicted.values()
         threshold = frozen_threshold(run, system, number).chosen.threshold
-        _note_look(run, system, fingerprint_of({"predictions": sha256, "threshold": threshold}))
         photos = run.photos_of("test").drop("split")
+        seen = {"predictions": sha256, "threshold": threshold, "truth": _truth_of_test(run, photos)}
+        _note_look(run, system, fingerprint_of(seen))
         predictions = pl.read_parquet(folder / "predictions" / "test.parquet")
         figures = evaluate_system(
             system.name,
@@ -93,7 +95,8 @@ def evaluate(run: Run, system: SystemSettings, number: int = 0) -> None:
 def _note_look(run: Run, system: SystemSettings, digest: str) -> None:
     """Write down that the test set was looked at, before any figure of it exists.
 
-    Other predictions are another look, and so is another threshold; the same ones again are not.
+    Other predictions are another look, and so is another threshold, or another truth (a review of test photos, say);
+    the same ones again are not.
     """
     from wreckognize.curate.looks import Look, add_look
 
@@ -101,6 +104,17 @@ def _note_look(run: Run, system: SystemSettings, digest: str) -> None:
     before = file.read_text(encoding="utf-8") if file.exists() else ""
     now = datetime.now(UTC).isoformat(timespec="seconds")
     atomic_write(file, add_look(before, Look(when=now, what=(system.name,), digest=digest)))
+
+
+def _truth_of_test(run: Run, photos: pl.DataFrame) -> str:
+    """What the test photos are judged by: roles, and the boxes that people drew round vehicles."""
+    drawn = run.catalog.boxes.filter(pl.col("origin") == "human").join(photos, on="photo", how="semi")
+    return fingerprint_of(
+        {
+            "photos": photos.select("photo", "role", "has_vehicle", "box_truth").rows(),
+            "boxes": drawn.sort("photo", "x1", "y1", "x2", "y2").rows(),
+        }
+    )
 
 
 def _teacher_agreement(
@@ -178,6 +192,7 @@ def report(run: Run, names: list[str], findings: Findings) -> Comparison:
         _write_page(run, comparison, findings)
 
     digest = run.workspace.digest
+    searched = run.path("search", SUMMARY_FILE)
     inputs = {
         "revision": REVISIONS["report"],
         "systems": {name: [digest(f"evaluate:{name}"), digest(f"predict:{name}:test")] for name in names},
@@ -186,6 +201,7 @@ def report(run: Run, names: list[str], findings: Findings) -> Comparison:
         "split": digest("split"),
         "study": run.study.resolved(),
         "labels": {name: digest(f"label:{name}") for name in names if run.study.system(name).trained},
+        **({"search": sha256_of(searched)} if searched.exists() else {}),
     }
     run.workspace.run_stage("report", inputs, outputs, action)
     return comparison
@@ -235,11 +251,21 @@ def _write_page(run: Run, comparison: Comparison, findings: Findings) -> None:
         shortfalls=(*split_notes(run), *_random_weights(run)),
         environment=_environment(),
         settings_yaml=run.study.resolved(),
+        search=_search_in_words(run),
         findings=findings,
     )
     atomic_write(run.path("report", "index.html"), render(page, run.progress))
     for name, data in write_figures(page).items():
         atomic_write(run.path("report", "figures", name), data)
+
+
+def _search_in_words(run: Run) -> str:
+    """That settings were searched in this folder; empty if they were not, or no trial came to its end."""
+    file = run.path("search", SUMMARY_FILE)
+    if not file.exists():
+        return ""
+    found = SearchSummary(**json.loads(file.read_text(encoding="utf-8")))
+    return "" if found.best is None else found.in_words()
 
 
 def _random_weights(run: Run) -> list[str]:

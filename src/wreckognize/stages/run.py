@@ -17,17 +17,17 @@ from wreckognize.study.weights import resolve_weights
 from wreckognize.workspace import Workspace
 
 REVISIONS = {
-    "collect": 1,
+    "collect": 2,
     "pass": 1,
     "alike": 1,
-    "split": 2,
+    "split": 3,
     "part": 2,
     "label": 1,
     "train": 3,
     "threshold": 1,
     "latency": 1,
-    "evaluate": 1,
-    "evidence": 1,
+    "evaluate": 2,
+    "evidence": 2,
     "report": 1,
 }
 """Raised when a stage's code changes what it writes, so that old runs do that stage again."""

@@ -10,13 +10,12 @@ from pathlib import Path
 import polars as pl
 
 from wreckognize.audit.folds import students_photos
-from wreckognize.errors import UsageError
-from wreckognize.files import atomic_write, sha256_of, write_table
-from wreckognize.inference.passes import run_pass
+from wreckognize.files import sha256_of, write_table
 from wreckognize.progress import Progress
 from wreckognize.settings import SystemSettings, TrainSettings
 from wreckognize.stages.data import refuse_test_photos
-from wreckognize.stages.looking import Looker
+from wreckognize.stages.learning import Lesson, claim, learn
+from wreckognize.stages.looking import Looker, look
 from wreckognize.stages.run import Run, versions
 from wreckognize.study.weights import is_random
 
@@ -143,28 +142,16 @@ def out_of_fold(
         TrainingError: the training ended without a result.
         UsageError: a photo can no longer be read.
     """
-    from wreckognize.training.fine_tune import fine_tune
-    from wreckognize.training.layout import write_layout
-
-    owner = folder / "key.txt"
-    if folder.exists() and not (owner.exists() and owner.read_text(encoding="utf-8") == student.key):
-        shutil.rmtree(folder)
-    atomic_write(owner, student.key)
-    training = folder / "training"
-    if not (training / "result.json").exists():
-        layout = write_layout(learnt, labels, training / "data", progress=progress)
-        fine_tune(
-            student.weights,
-            layout,
-            student.train,
-            training,
-            seed=student.seed,
-            name=student.name,
-            progress=progress,
-            inherited=inherited,
-            trained_on=f"{layout.train_photos} photos of the other folds, for an audit",
-        )
+    claim(folder, student.key)
     system = student.system
+    lesson = Lesson(
+        weights=student.weights,
+        train=student.train,
+        seed=student.seed,
+        name=student.name,
+        trained_on=f"{learnt.filter(split='train').height} photos of the other folds, for an audit",
+    )
+    learn(lesson, learnt, labels, folder / "training", progress=progress, inherited=inherited)
     looker = Looker(
         str(folder / "weights" / "best.safetensors"),
         system.predict_imgsz,
@@ -172,21 +159,11 @@ def out_of_fold(
         system.merge,
         system.predict.device,
     )
-    seen = run_pass(
+    return look(
+        looker,
         held_out,
-        looker.open,
-        looker.stream,
-        parts=folder / "parts",
+        folder / "parts",
         key=student.key,
         progress=progress,
         description=f"{student.name}: looking",
     )
-    if not seen.unread.is_empty():
-        unread = seen.unread.head(10).select("file", "reason")
-        rows = [f"{photo}: {reason}" for photo, reason in unread.iter_rows()]
-        raise UsageError(
-            f"{seen.unread.height} photos can no longer be read as they were collected:\n    "
-            + "\n    ".join(rows),
-            remedy="put them back as they were, or run again: what has changed is collected anew",
-        )
-    return seen.predictions

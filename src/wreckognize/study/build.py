@@ -88,6 +88,15 @@ class Draft:
     other_weights: tuple[tuple[Key, str], ...]
 
 
+def build_system(
+    content: Mapping[str, Any], name: str, raw: Any, folder: Path, problems: Problems
+) -> SystemSettings | None:
+    """One system of a study from other values than its file gives it; the rest of ``content`` is as it stands."""
+    builder = _Builder(folder, problems)
+    teacher = builder.teacher(builder.section(content, ("teacher",)), ("teacher",))
+    return builder.system(name, raw, teacher or TeacherSettings())
+
+
 def build(content: Mapping[str, Any], folder: Path, problems: Problems) -> Draft:
     """Build what can be built; ``folder`` is what relative paths start from."""
     for name in content:

@@ -117,10 +117,17 @@ def check_weights(draft: Draft, folder: Path, problems: Problems) -> None:
     ):  # a teacher that nobody learns from is never loaded
         _check_weights(draft.teacher.weights, ("teacher", "weights"), folder, problems)
     for key, system in draft.systems:
-        _check_weights(system.weights, (*key, "weights"), folder, problems)
-        teacher = system.teacher
-        if system.trained and isinstance(teacher, TeacherSettings) and teacher != common:
-            _check_weights(teacher.weights, (*key, "teacher", "weights"), folder, problems)
+        check_system_weights(system, key, common, folder, problems)
+
+
+def check_system_weights(
+    system: SystemSettings, key: Key, common: TeacherSettings | None, folder: Path, problems: Problems
+) -> None:
+    """The weights of one system are there, and those of its teacher if that is not the study's (``common``)."""
+    _check_weights(system.weights, (*key, "weights"), folder, problems)
+    teacher = system.teacher
+    if system.trained and isinstance(teacher, TeacherSettings) and teacher != common:
+        _check_weights(teacher.weights, (*key, "teacher", "weights"), folder, problems)
 
 
 def _check_weights(text: str, key: Key, folder: Path, problems: Problems) -> None:

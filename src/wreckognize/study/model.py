@@ -12,6 +12,7 @@ from wreckognize.recipes import load_recipe
 from wreckognize.settings import (
     EvidenceSettings,
     GroupSettings,
+    SearchSettings,
     Source,
     SplitSettings,
     SystemSettings,
@@ -22,6 +23,7 @@ from wreckognize.study.checks import check, check_extras, teaching_order
 from wreckognize.study.overrides import apply_overrides
 from wreckognize.study.problems import Problems
 from wreckognize.study.reader import dump, plain, read_document
+from wreckognize.study.space import read_search, system_with
 
 if TYPE_CHECKING:
     from wreckognize.pipeline import RunResult, Until
@@ -43,7 +45,11 @@ class Study:
         teacher: labels whole vehicles for the systems that name no other.
         systems: the rows of the comparison, in file order.
         notice: what every reader of the report must know first; may be empty.
+        search: for the best settings of one system, as the study file says; None if it says nothing. Not part of what a
+            run depends on.
         file: the study file; ``None`` if it was made from Python.
+        content: the values of the study file, ``--set`` included, as they were given.
+        folder: what relative paths in them start from.
     """
 
     study: str
@@ -56,7 +62,10 @@ class Study:
     groups: GroupSettings = field(default_factory=GroupSettings)
     evidence: EvidenceSettings = field(default_factory=EvidenceSettings)
     reviews: tuple[Path, ...] = ()
+    search: SearchSettings | None = field(default=None, compare=False)
     file: Path | None = field(default=None, compare=False)
+    content: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    folder: Path = field(default_factory=Path, compare=False, repr=False)
 
     @classmethod
     def load(cls, path: str | Path, *, overrides: Sequence[str] = ()) -> Self:
@@ -94,6 +103,8 @@ class Study:
         apply_overrides(content, overrides, problems)
         draft = build(content, folder, problems)
         check(draft, folder, problems)
+        systems = {system.name: system for _, system in draft.systems}
+        search = read_search(content, folder, systems, problems)
         if (
             problems.found
             or draft.head is None
@@ -114,11 +125,41 @@ class Study:
             groups=draft.groups,
             evidence=draft.evidence,
             reviews=draft.reviews,
+            search=search,
             file=file,
+            content=content,
+            folder=folder,
         )
 
+    def search_settings(self) -> SearchSettings:
+        """The study's search; the default one for the last system that is trained where the study has none.
+
+        Raises:
+            StudyError: no system is trained.
+        """
+        if self.search is not None:
+            return self.search
+        problems = Problems(str(self.file or "study"))
+        systems = {system.name: system for system in self.systems}
+        search = read_search({**self.content, "search": {}}, self.folder, systems, problems)
+        if search is None:
+            raise StudyError(problems.found)
+        return search
+
+    def system_with(self, name: str, values: Mapping[str, Any]) -> SystemSettings:
+        """A system of this study with other values in some fields (``{"train.lr0": 1e-3}``).
+
+        Raises:
+            StudyError: the values do not fit, alone or together.
+        """
+        problems = Problems(str(self.file or "study"))
+        system = system_with(self.content, self.folder, name, values, problems)
+        if system is None or problems.found:
+            raise StudyError(problems.found)
+        return system
+
     def resolved(self) -> str:
-        """The study as YAML with nothing left to defaults, recipes or the working folder.
+        """The study as YAML with nothing left to defaults, recipes or the working folder; without its search.
 
         Loading it gives an equal study.
         """

@@ -9,7 +9,19 @@ from wreckognize.errors import StudyError
 from wreckognize.study.problems import Problems, show
 from wreckognize.study.reader import Key, parse_value
 
-SECTIONS = ("study", "seed", "notice", "sources", "reviews", "groups", "split", "teacher", "systems", "evidence")
+SECTIONS = (
+    "study",
+    "seed",
+    "notice",
+    "sources",
+    "reviews",
+    "groups",
+    "split",
+    "teacher",
+    "systems",
+    "evidence",
+    "search",
+)
 """The keys of a study file, in their usual order."""
 
 

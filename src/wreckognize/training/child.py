@@ -109,7 +109,12 @@ class _Events:
 
     def epoch_end(self, trainer: Any) -> None:
         map50 = trainer.metrics.get("metrics/mAP50-95(B)")
-        self._write("epoch", epoch=trainer.epoch + 1, map50_95=None if map50 is None else float(map50))
+        self._write(
+            "epoch",
+            epoch=trainer.epoch + 1,
+            map50_95=None if map50 is None else float(map50),
+            roc_area=trainer.validator.roc_area(),
+        )
 
     def _loss(self, trainer: Any) -> dict[str, float]:
         return {"loss": sum(float(value) for value in trainer.tloss.values())} if trainer.tloss else {}

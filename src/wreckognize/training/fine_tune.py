@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ def fine_tune(
     progress: Progress,
     inherited: Sequence[int] = (),
     trained_on: str = "",
+    each_epoch: Callable[[int, float | None], None] | None = None,
 ) -> TrainResult:
     """Train one system and write ``../weights/best.safetensors`` with its card.
 
@@ -52,6 +53,9 @@ def fine_tune(
         progress: where to report.
         inherited: file descriptors the child keeps open (the lock of the run's folder).
         trained_on: a sentence for the model card.
+        each_epoch: called after each epoch with its number (from 1) and the ROC area of photos with a label against
+            those without, among those that choose the epoch; None where one kind is missing. What it raises ends the
+            training and all its processes.
 
     Raises:
         TrainingError: the child ended without a result; the end of its log is in the text.
@@ -83,7 +87,7 @@ def fine_tune(
             cwd=folder,
         )
     try:
-        _follow(child, job, name, progress)
+        _follow(child, job, name, progress, each_epoch)
     finally:
         _end(child)
     if child.returncode != 0 or not job.result.exists():
@@ -111,13 +115,30 @@ def library_settings(settings: TrainSettings) -> dict[str, Any]:
     return values
 
 
+def epochs_so_far(folder: Path) -> dict[int, float]:
+    """The ROC area after each epoch of a training that was begun in ``folder``, by epoch from 1; see `fine_tune`."""
+    file = TrainJob(weights="", data=folder, folder=folder, settings={}, parent=0).events
+    events, _ = _new_events(file, 0)
+    return {
+        int(event["epoch"]): event["roc_area"]
+        for event in events
+        if event["event"] == "epoch" and event.get("roc_area") is not None
+    }
+
+
 def _library_folder(folder: Path) -> Path:
     library = folder / "library"
     library.mkdir(parents=True, exist_ok=True)
     return library
 
 
-def _follow(child: subprocess.Popen[bytes], job: TrainJob, name: str, progress: Progress) -> None:
+def _follow(
+    child: subprocess.Popen[bytes],
+    job: TrainJob,
+    name: str,
+    progress: Progress,
+    each_epoch: Callable[[int, float | None], None] | None,
+) -> None:
     """Show the child's events until it ends."""
     position = job.events.stat().st_size if job.events.exists() else 0
     total = _total_batches(job)
@@ -128,6 +149,8 @@ def _follow(child: subprocess.Popen[bytes], job: TrainJob, name: str, progress: 
             events, position = _new_events(job.events, position)
             for event in events:
                 done = _show(event, done, task)
+                if each_epoch is not None and event["event"] == "epoch":
+                    each_epoch(int(event["epoch"]), event.get("roc_area"))
             if ended:
                 return
             time.sleep(POLL_SECONDS)

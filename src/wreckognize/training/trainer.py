@@ -5,6 +5,7 @@ Imported in the training child only, after the library is fenced.
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import signal
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from ultralytics.models.yolo.detect import DetectionTrainer
+from ultralytics.models.yolo.detect import DetectionTrainer, DetectionValidator
 
 from wreckognize.detectors.ultralytics import cpu_threads, load_network
 from wreckognize.files import atomic_path
@@ -34,12 +35,13 @@ def end_with_parent(parent: int) -> None:
 
 
 class FineTuner(DetectionTrainer):
-    """The library's detection trainer with three things changed.
+    """The library's detection trainer with four things changed.
 
     * It starts from any weights this package reads, also without a pickle.
     * It keeps whole copies of its checkpoints, because the library writes them in place.
     * On a CPU it uses every core, tensors are laid out channels-last, and it computes in bfloat16 if ``amp: bf16`` is
       asked for and the CPU has instructions for it (the stock trainer takes one core less and refuses bfloat16).
+    * After each epoch it knows how well photos with and without a vehicle are told apart (`Validator`).
     """
 
     cpu_bf16 = False
@@ -53,6 +55,12 @@ class FineTuner(DetectionTrainer):
         super().__init__(cfg, overrides, _callbacks)
         if self.device.type == "cpu":
             torch.set_num_threads(cpu_threads())
+
+    def get_validator(self) -> Any:
+        """The library's validator, which learns to note scores."""
+        validator = super().get_validator()
+        validator.__class__ = Validator  # made by the library, whatever its version hands over
+        return validator
 
     def setup_model(self) -> Any:
         """Build the network to train; when resuming, leave it to the library."""
@@ -87,6 +95,37 @@ class FineTuner(DetectionTrainer):
             _copy_whole(self.best, root / "checkpoint-best.pt")
         _copy_whole(self.last, root / "checkpoint.pt")
         return saved
+
+
+class Validator(DetectionValidator):
+    """The library's validator, which also notes each photo's score: the highest confidence of its boxes."""
+
+    def init_metrics(self, model: Any) -> None:
+        """Begin a pass over the validation photos."""
+        super().init_metrics(model)
+        self.labelled: list[float] = []
+        self.empty: list[float] = []
+
+    def update_metrics(self, preds: list[dict[str, Any]], batch: dict[str, Any]) -> None:
+        """As the library does, and note the scores; a photo without a box of its own shows no vehicle."""
+        super().update_metrics(preds, batch)
+        with_boxes = set(batch["batch_idx"].int().tolist())
+        for index, found in enumerate(preds):
+            score = float(found["conf"].max()) if len(found["conf"]) else 0.0
+            (self.labelled if index in with_boxes else self.empty).append(score)
+
+    def roc_area(self) -> float | None:
+        """The chance that a photo with a label scores higher than one without (Mann-Whitney, ties half).
+
+        None where either kind is missing or a score is no number.
+        """
+        if not self.labelled or not self.empty or not all(map(math.isfinite, [*self.labelled, *self.empty])):
+            return None
+        from scipy.stats import rankdata
+
+        ranks = rankdata([*self.labelled, *self.empty])[: len(self.labelled)]
+        above = float(ranks.sum()) - len(self.labelled) * (len(self.labelled) + 1) / 2
+        return above / (len(self.labelled) * len(self.empty))
 
 
 class _Float32Loss:

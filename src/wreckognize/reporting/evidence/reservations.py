@@ -9,7 +9,7 @@ from wreckognize.reporting.evidence.slices import NO_HARD
 from wreckognize.reporting.evidence.thresholds import weakened
 from wreckognize.reporting.evidence.truth import change_in_words
 from wreckognize.reporting.evidence.verdicts import caveats
-from wreckognize.reporting.wording import listed, plural
+from wreckognize.reporting.wording import listed, plural, visible
 
 _CHANGES_SHOWN = 3
 
@@ -18,6 +18,7 @@ def reservations(findings: Findings) -> tuple[str, ...]:
     """One sentence or two each, the gravest first."""
     return (
         *_changes(findings),
+        *_truth(findings),
         *_shortcuts(findings),
         *_looks(findings),
         *caveats(findings.judged),
@@ -33,6 +34,22 @@ def _changes(findings: Findings) -> Iterator[str]:
     if len(changes) > _CHANGES_SHOWN:
         before = plural(len(changes) - _CHANGES_SHOWN, "time")
         yield f"It was changed {before} before that (section Truth and test set)."
+
+
+def _truth(findings: Findings) -> Iterator[str]:
+    test, groups = findings.test, findings.groups
+    if test.corrected:
+        yield (
+            f"Reviewers gave {plural(len(test.corrected), 'locked test photo')} another role than the source: all "
+            "systems are judged by that (section Truth and test set)."
+        )
+    if groups.contrary:
+        first = groups.contrary_pairs[0]
+        yield (
+            f"{plural(groups.contrary, 'pair')} of photos look the same, though one is given with a vehicle and the "
+            f"other without, {visible(first.left)} and {visible(first.right)} for one: a role is wrong, and figures "
+            "with it."
+        )
 
 
 def _shortcuts(findings: Findings) -> Iterator[str]:

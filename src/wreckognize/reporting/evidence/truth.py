@@ -65,6 +65,8 @@ class TruthPart:
         agreement: with the teacher; None where no system can be compared with it.
         locked: since when, and what.
         changes: of the test set since, the first one first.
+        reviewed: what people said about its photos since, in a sentence; empty where nothing.
+        corrected: the photos whose role is another for it: photo, and from what to what.
         looks: how often figures were computed on it.
         looked: the same by system.
         joined: why photos belong together, and how many pairs.
@@ -77,6 +79,8 @@ class TruthPart:
     agreement: Table | None
     locked: str
     changes: tuple[Change, ...]
+    reviewed: str
+    corrected: tuple[tuple[str, str], ...]
     looks: str
     looked: str
     joined: tuple[tuple[str, str], ...]
@@ -99,6 +103,11 @@ def truth_part(findings: Findings, comparison: Comparison) -> TruthPart:
             f"Locked on {moment(test.locked)}: {plural(test.photos, 'photo')} in {plural(test.groups, 'group')}."
         ),
         changes=tuple(change_in_words(change) for change in test.unlocked),
+        reviewed=reviewed_in_words(test),
+        corrected=tuple(
+            (visible(one.photo), f"{one.before} before, {one.after} now ({visible(one.reviewer)})")
+            for one in test.corrected
+        ),
         looks=looks_in_words(test),
         looked=", ".join(f"{name} {times:,}" for name, times in test.looks_by_system.items()),
         joined=tuple((_REASONS.get(reason, reason), count(pairs)) for reason, pairs in groups.pairs.items()),
@@ -147,6 +156,14 @@ def change_in_words(change: Unlocking) -> Change:
             f"{count(change.removed)} removed"
         ),
     )
+
+
+def reviewed_in_words(test: TestSetRecord) -> str:
+    """What people said about locked test photos: it changes what all systems are judged by."""
+    if not test.reviewed:
+        return ""
+    said = f"The truth of {plural(test.reviewed, 'test photo')} is what reviewers said, not the source"
+    return f"{said}; {count(len(test.corrected))} of them changed between vehicle and none, damaged and intact."
 
 
 def looks_in_words(test: TestSetRecord) -> str:

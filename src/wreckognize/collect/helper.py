@@ -1,0 +1,54 @@
+"""A process that reads label files or folders for another: requests come on its standard input, answers go out.
+
+Not `multiprocessing`: that imports the caller's main program again (which must be written for it) or copies a process
+with threads. This one imports next to nothing, and ends when its input does. `helpers` has the other side.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import IO
+
+import msgspec
+
+from wreckognize.collect.aihub_label import LabelAnswer, LabelRequest, read_labels
+from wreckognize.collect.folderstamp import FolderAnswer, FolderRequest, stamp_folder
+
+Request = LabelRequest | FolderRequest
+Answer = LabelAnswer | FolderAnswer
+
+_LENGTH = 8  # bytes
+
+
+def answer(request: Request) -> Answer:
+    """Do what is asked, in whichever process."""
+    return read_labels(request) if isinstance(request, LabelRequest) else stamp_folder(request)
+
+
+def send(stream: IO[bytes], message: Request | Answer) -> None:
+    """Write one message."""
+    data = msgspec.msgpack.encode(message)
+    stream.write(len(data).to_bytes(_LENGTH, "little"))
+    stream.write(data)
+    stream.flush()
+
+
+def receive(stream: IO[bytes]) -> bytes | None:
+    """Read one message; None where the stream ends, before it or within it."""
+    length = stream.read(_LENGTH)
+    if len(length) < _LENGTH:
+        return None
+    size = int.from_bytes(length, "little")
+    data = stream.read(size)
+    return data if len(data) == size else None
+
+
+def main() -> None:
+    """Answer until the input ends."""
+    decoder = msgspec.msgpack.Decoder(Request)
+    while (data := receive(sys.stdin.buffer)) is not None:
+        send(sys.stdout.buffer, answer(decoder.decode(data)))
+
+
+if __name__ == "__main__":
+    main()
