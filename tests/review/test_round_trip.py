@@ -286,7 +286,7 @@ def test_a_conflict_is_shown_until_one_decides(a_run):
     import_review(study, run, answers(folder / "out"), now=NOW)
     result = import_review(study, run, answers(folder / "out", move=40, user=2), now=NOW)
     assert (folder / "claims-reviews-conflicts.csv").read_text().splitlines()[1].startswith("cars/1.jpg,")
-    assert apply_reviews(Catalog.read(run / "catalog"), result.merged.reviews).reviewed == ("cars/3.jpg",)
+    assert apply_reviews(Catalog.read(run / "catalog"), result.merged.reviews).reviewed == ("none/1.jpg",)
     result = import_review(study, run, None, now=NOW, choices=["cars/1.jpg=user 2"])
     assert [one.photo for one in result.conflicts] == ["cars/2.jpg"]
     result = import_review(study, run, None, now=NOW, choices=["user 1"])
