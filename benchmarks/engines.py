@@ -2,7 +2,8 @@
 
 ``python benchmarks/engines.py [TIMED [JUDGED [NAME...]]]``: how many photos are timed and judged, and which engines, by
 the beginnings of their names; default all. It wants real photos and weights (``WRECKOGNIZE_PHOTOS``, else the folder
-``shared`` beside the checkout). Times are CPU seconds of this process, all its threads together. How fast engines are: ``predictions.py``.
+``shared`` beside the checkout). Times are CPU seconds of this process, all its threads together. How fast engines are:
+``predictions.py``.
 """
 
 from __future__ import annotations
