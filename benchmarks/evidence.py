@@ -1,6 +1,7 @@
 """The evidence's cost against a plain loop, and what its intervals cover.
 
-``python benchmarks/evidence.py [cost] [coverage] [decisions] [trainings]``; results go to ``benchmarks/results/evidence.json``.
+``python benchmarks/evidence.py [cost] [coverage] [decisions] [trainings]``; results go to
+``benchmarks/results/evidence.json``.
 
 Cost: six systems on 14,000 photos with 2,000 bootstrap draws, at the image level and for mAP. The usual way, a loop
 over draws that repeats photos and calls scikit-learn or pycocotools, is timed on a few draws and extrapolated, both in
@@ -286,7 +287,9 @@ def decision_coverage(
 def trainings() -> list[dict[str, Any]]:
     """Coverage with the spread between trainings as it is, and with at least one photo's; all, and where counts tie."""
     found = []
-    print("photos, share, trainings, SD in photos: % of intervals, as is / at least a photo; the same where they tie")
+    print(
+        "photos, share, trainings, SD in photos: % of intervals, as is / at least a photo; the same where they tie"
+    )
     cells = itertools.product((27, 100, 400), (0.8, 0.95), (2, 3), (0.0, 0.5, 1.0, 2.0, 4.0))
     for photos, share, times, deviation in cells:
         if share + 3 * deviation / photos > 1:

@@ -141,7 +141,9 @@ class TestFiguresAt:
         assert missed.f1 == PerClass(0.0, pytest.approx(1 / 3))
         assert missed.precision == PerClass(None, 0.2)
 
-    @pytest.mark.parametrize("counts", [{"tp": 8, "fp": 0, "fn": 1, "tn": 0}, {"tp": 0, "fp": 0, "fn": 0, "tn": 9}])
+    @pytest.mark.parametrize(
+        "counts", [{"tp": 8, "fp": 0, "fn": 1, "tn": 0}, {"tp": 0, "fp": 0, "fn": 0, "tn": 9}]
+    )
     def test_photos_of_one_class_give_no_100_percent(self, counts):
         one_sided = ImageFigures.from_counts(0.1, **counts)
         assert one_sided.accuracy is None

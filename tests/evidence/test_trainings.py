@@ -8,13 +8,13 @@ from scipy import stats
 
 from wreckognize.evidence.intervals import proportion
 from wreckognize.evidence.rows import with_seeds
-from wreckognize.evidence.verdicts import Estimate
 from wreckognize.evidence.trainings import (
     least_variance,
     p_with_trainings,
     pooled_spread,
     variance_of_mean,
 )
+from wreckognize.evidence.verdicts import Estimate
 
 
 def test_spreads_are_pooled_by_their_degrees_of_freedom():
@@ -23,7 +23,9 @@ def test_spreads_are_pooled_by_their_degrees_of_freedom():
     assert spread.freedom == 3
     assert spread.variance == pytest.approx((2 * first.var(ddof=1) + second.var(ddof=1)) / 3)
     assert variance_of_mean(first, spread, 0.0) == pytest.approx(spread.variance / 3)
-    assert variance_of_mean(second, spread, 0.0) == pytest.approx(second.var(ddof=1) / 2)  # larger than the pooled one
+    assert variance_of_mean(second, spread, 0.0) == pytest.approx(
+        second.var(ddof=1) / 2
+    )  # larger than the pooled one
     assert variance_of_mean(once, spread, 0.1) == 0
     assert pooled_spread([once, once]) is None
 

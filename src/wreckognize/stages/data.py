@@ -67,7 +67,8 @@ def _with_reviews(run: Run, catalog: Catalog) -> tuple[Catalog, tuple[str, ...]]
     from wreckognize.stages.reviewing import read_all
 
     reviewed = apply_reviews(catalog, read_all(run.study, run.study.reviews))
-    return reviewed.catalog, (f"People reviewed {reviewed.reviewed} photos.", *reviewed.notes())
+    plural = "" if reviewed.reviewed == 1 else "s"
+    return reviewed.catalog, (f"People reviewed {reviewed.reviewed} photo{plural}.", *reviewed.notes())
 
 
 def _say_collected(run: Run, tally: pl.DataFrame) -> None:
