@@ -48,7 +48,7 @@ def print_comparison(comparison: Comparison, findings: Findings) -> None:
     console.print(table)
     lines = ["found: damaged cars found when at most that share of the backgrounds is called a vehicle"]
     lines += small_roles(findings.judged)
-    lines += [f"{_UNKNOWN}: {reason}" for reason in reasons(findings.judged, _SHOWN)]
+    lines += [f"{_UNKNOWN} {reason}" for reason in reasons(findings.judged, _SHOWN)]
     for line in lines:
         console.print(line, markup=False, highlight=False)
 

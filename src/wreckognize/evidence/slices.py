@@ -116,8 +116,8 @@ class SliceTable(Record):
         compared = f"{_slices(self.tested)} {'was' if self.tested == 1 else 'were'} compared"
         return (
             f"{compared} with the other photos of their role, roles with the other vehicles. The worst of so many "
-            "looks bad by chance alone: only what is called worse or better differs by more than that (Holm). Ranked by how "
-            f"sure it is that a slice is bad, not by the share itself.{few}"
+            "looks bad by chance alone: only what is called worse or better differs by more than that (Holm). Ranked "
+            f"by how sure it is that a slice is bad, not by the share itself.{few}"
         )
 
 

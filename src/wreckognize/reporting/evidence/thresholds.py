@@ -94,8 +94,8 @@ def broken_promises(findings: Findings) -> tuple[str, ...]:
         if _third_misses_broken(system):
             share, interval = figures.misses.share, in_percent(figures.misses.low, figures.misses.high)
             sentences.append(
-                f"The promise of {of_first(system)}'s third answer {_BROKEN}: {percent(share)} ({interval}) of the "
-                f"vehicles were answered “no vehicle”, at most {as_set(third.misses_at_most)} were promised."
+                f"The promise of the third answer of {of_first(system)} {_BROKEN}: {percent(share)} ({interval}) of "
+                f"the vehicles were answered “no vehicle”, at most {as_set(third.misses_at_most)} were promised."
             )
         if _third_alarms_broken(system):
             share, interval = (
@@ -103,8 +103,8 @@ def broken_promises(findings: Findings) -> tuple[str, ...]:
                 in_percent(figures.false_alarms.low, figures.false_alarms.high),
             )
             sentences.append(
-                f"The promise of {of_first(system)}'s third answer {_BROKEN}: {percent(share)} ({interval}) of the "
-                f"photos without a vehicle were answered “vehicle”, at most {as_set(third.false_alarms_at_most)} were "
+                f"The promise of the third answer of {of_first(system)} {_BROKEN}: {percent(share)} ({interval}) of "
+                f"the photos without a vehicle were answered “vehicle”, at most {as_set(third.false_alarms_at_most)} were "
                 "promised."
             )
     if sentences and findings.pinned_test:
