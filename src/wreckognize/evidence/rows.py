@@ -283,6 +283,8 @@ def _found_at(test: LockedSet, measured: Measured, rate: float) -> Estimate:
     value = float(measured.seeds[found_at(rate)].mean())
     if math.isnan(value):
         count = int(background.sum())
+        if not count:
+            return _unsaid("the test set has no background photo", photos, groups)
         return _unsaid(
             f"{count} background photos are fewer than the {math.ceil(1 / rate)} that a rate of {100 * rate:g} % needs",
             photos,

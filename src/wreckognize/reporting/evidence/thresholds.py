@@ -104,8 +104,8 @@ def broken_promises(findings: Findings) -> tuple[str, ...]:
             )
             sentences.append(
                 f"The promise of the third answer of {of_first(system)} {_BROKEN}: {percent(share)} ({interval}) of "
-                f"the photos without a vehicle were answered “vehicle”, at most {as_set(third.false_alarms_at_most)} were "
-                "promised."
+                f"the photos without a vehicle were answered “vehicle”, at most {as_set(third.false_alarms_at_most)} "
+                "were promised."
             )
     if sentences and findings.pinned_test:
         sentences[-1] += (
