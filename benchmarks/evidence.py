@@ -1,13 +1,15 @@
 """The evidence's cost against a plain loop, and what its intervals cover.
 
-``python benchmarks/evidence.py [cost] [coverage] [decisions]``; results go to ``benchmarks/results/evidence.json``.
+``python benchmarks/evidence.py [cost] [coverage] [decisions] [trainings]``; results go to
+``benchmarks/results/evidence.json``.
 
 Cost: six systems on 14,000 photos with 2,000 bootstrap draws, at the image level and for mAP. The usual way, a loop
 over draws that repeats photos and calls scikit-learn or pycocotools, is timed on a few draws and extrapolated, both in
 one run. Processor seconds stand beside the clock's, which other work on the machine lengthens. Coverage: the share of
 simulated 95 % intervals that hold the true share, over a grid of group sizes, correlations and shares, for the
 clustered interval and for plain Wilson. Decisions: the same for balanced accuracy, F1 and MCC, by bootstrap percentiles
-and by the limits recovered from Wilson's, which decides where each is used.
+and by the limits recovered from Wilson's, which decides where each is used. Trainings: the same for a share that two
+or three trainings came to, over all and where their counts tie, with the spread as it is and never below one photo's.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import contextlib
 import io
 import itertools
 import json
+import math
 import os
 import sys
 import time
@@ -32,9 +35,17 @@ from sklearn import metrics
 
 from wreckognize.catalog import BOX_SCHEMA, PHOTO_SCHEMA, PREDICTION_SCHEMA
 from wreckognize.evidence.box_bootstrap import average_precisions, match_boxes
-from wreckognize.evidence.intervals import proportion, proportion_of_groups, recovered, wilson
+from wreckognize.evidence.intervals import (
+    proportion,
+    proportion_of_groups,
+    recovered,
+    square_and_add,
+    t_quantile,
+    wilson,
+)
 from wreckognize.evidence.judge import SystemSample, judge
 from wreckognize.evidence.resampling import draw_groups, percentile_interval
+from wreckognize.evidence.trainings import least_variance
 from wreckognize.evidence.weighted import DECISION_FIGURES, Table, from_rates
 
 RESULTS = Path(__file__).parent / "results" / "evidence.json"
@@ -67,6 +78,8 @@ def main(parts: list[str]) -> None:
         known["coverage"] = coverage()
     if "decisions" in parts:
         known["decisions"] = decisions()
+    if "trainings" in parts:
+        known["trainings"] = trainings()
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(known, indent=1) + "\n")
 
@@ -271,6 +284,47 @@ def decision_coverage(
     return {"erring": np.round(erring / repeats, 1).tolist()} | shares
 
 
+def trainings() -> list[dict[str, Any]]:
+    """Coverage with the spread between trainings as it is, and with at least one photo's; all, and where counts tie."""
+    found = []
+    print(
+        "photos, share, trainings, SD in photos: % of intervals, as is / at least a photo; the same where they tie"
+    )
+    cells = itertools.product((27, 100, 400), (0.8, 0.95), (2, 3), (0.0, 0.5, 1.0, 2.0, 4.0))
+    for photos, share, times, deviation in cells:
+        if share + 3 * deviation / photos > 1:
+            continue
+        cell = training_coverage(photos, share, times, deviation)
+        print(f"{photos}, {share}, {times}, {deviation}: {cell}", flush=True)
+        found.append({"photos": photos, "share": share, "trainings": times, "deviation": deviation} | cell)
+    return found
+
+
+def training_coverage(photos: int, share: float, times: int, deviation: float) -> dict[str, Any]:
+    """One cell: each training has its own true share, and the same photos are hard for all."""
+    rng = np.random.default_rng([photos, round(100 * share), times, round(10 * deviation)])
+    inside, tied, ties = np.zeros(2), np.zeros(2), 0
+    for _ in range(REPEATS // 2):
+        own = share + rng.normal(0, deviation / photos, times)
+        called = rng.random(photos)[None] < own[:, None]
+        over = proportion(called.mean(axis=0), np.arange(photos))
+        assert over.share is not None
+        assert over.limits is not None
+        seen = float(called.mean(axis=1).var(ddof=1))
+        holds = []
+        for least in (0.0, least_variance(1 / photos, times)):
+            reach = t_quantile(0.95, times - 1) * math.sqrt(max(seen, least) / times)
+            spread = (0.0, (-reach, reach))
+            low, high = square_and_add(over.share, (over.share, over.limits), spread, within=(0.0, 1.0))
+            holds.append(low <= share <= high)
+        inside += holds
+        if seen == 0:
+            ties += 1
+            tied += holds
+    share_of = np.round(100 * inside / (REPEATS // 2), 1).tolist()
+    return {"all": share_of, "ties": ties, "tied": np.round(100 * tied / max(ties, 1), 1).tolist()}
+
+
 def group_sizes(rng: np.random.Generator, named: str, groups: int) -> np.ndarray[Any, np.dtype[np.int64]]:
     """Photos of each group: one number, 1 to 5 alike, or mostly few and up to 12."""
     if named == "1-5":
@@ -306,4 +360,4 @@ def timed(work: Callable[[], object]) -> Seconds:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or ["cost", "coverage", "decisions"])
+    main(sys.argv[1:] or ["cost", "coverage", "decisions", "trainings"])

@@ -114,15 +114,19 @@ class TestFiguresAt:
 
         tn, fp, fn, tp = confusion_matrix(truth, called, labels=[False, True]).ravel() if rows else (0, 0, 0, 0)
         assert (figures.tp, figures.fp, figures.fn, figures.tn) == (tp, fp, fn, tn)
-        if rows:
-            assert figures.accuracy == pytest.approx(accuracy_score(truth, called))
+        both = truth.any() and not truth.all()
+        if not both:  # scikit-learn gives 0 or 1 for what only vehicles, or only other photos, cannot show
+            assert figures.accuracy is None
+            assert figures.precision == figures.f1 == PerClass(None, None)
+            return
+        assert figures.accuracy == pytest.approx(accuracy_score(truth, called))
         for label, name in ((True, "vehicle"), (False, "non_vehicle")):
             for measure, values in (
                 (precision_score, figures.precision),
                 (recall_score, figures.recall),
                 (f1_score, figures.f1),
             ):
-                expected = measure(truth, called, pos_label=label, zero_division=np.nan) if rows else np.nan
+                expected = measure(truth, called, pos_label=label, zero_division=np.nan)
                 value = getattr(values, name)
                 assert value == pytest.approx(expected) if value is not None else np.isnan(expected)
 
@@ -132,10 +136,19 @@ class TestFiguresAt:
         assert none.precision == none.recall == none.f1 == PerClass(None, None)
 
     def test_nothing_found_is_0_where_something_was_to_be_found(self):
-        missed = ImageFigures.from_counts(0.1, tp=0, fp=0, fn=4, tn=0)
-        assert missed.recall == PerClass(0.0, None)
-        assert missed.f1 == PerClass(0.0, 0.0)
-        assert missed.precision == PerClass(None, 0.0)
+        missed = ImageFigures.from_counts(0.1, tp=0, fp=0, fn=4, tn=1)
+        assert missed.recall == PerClass(0.0, 1.0)
+        assert missed.f1 == PerClass(0.0, pytest.approx(1 / 3))
+        assert missed.precision == PerClass(None, 0.2)
+
+    @pytest.mark.parametrize(
+        "counts", [{"tp": 8, "fp": 0, "fn": 1, "tn": 0}, {"tp": 0, "fp": 0, "fn": 0, "tn": 9}]
+    )
+    def test_photos_of_one_class_give_no_100_percent(self, counts):
+        one_sided = ImageFigures.from_counts(0.1, **counts)
+        assert one_sided.accuracy is None
+        assert one_sided.precision == one_sided.f1 == PerClass(None, None)
+        assert [one_sided.recall.vehicle, one_sided.recall.non_vehicle].count(None) == 1
 
     def test_other_photos_are_refused(self):
         with pytest.raises(ValueError, match="must be the same photos"):

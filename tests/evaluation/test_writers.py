@@ -114,10 +114,45 @@ def test_markdown_shows_the_figures_a_person_compares(comparison):
 
 def test_markdown_says_what_each_figure_means(comparison):
     text = comparison_markdown(comparison)
-    table, meaning = text.split("\n\n")[-2:]
+    table, few, meaning = text.split("\n\n")[-3:]
     assert table.startswith("| System")
+    assert few == "–: 40 test photos without a vehicle are too few for what is found at 1 % FA (1 photo is 2.5 %)."
     for word in ("Threshold", "Accuracy", "Missed (FN)", "False alarms (FP)", "AUC", "mAP50", "ms", "FA"):
         assert f"**{word}" in meaning
+
+
+@pytest.mark.parametrize(
+    ("role", "unsaid", "reason"),
+    [
+        ("damaged", ("Accuracy", "Precision", "F1", "False alarms (FP)"), "no test photo is without a vehicle"),
+        ("background", ("Accuracy", "Precision", "Recall", "F1", "Missed (FN)"), "no test photo shows a vehicle"),
+    ],
+)
+def test_photos_of_one_class_give_no_100_percent_and_no_0_of_0(
+    make_photos, make_boxes, make_predictions, role, unsaid, reason
+):
+    photos = make_photos(*((f"a/{number}", role) for number in range(30)))
+    found = make_predictions(*((f"a/{number}", 0.9) for number in range(30) if role == "damaged"))
+    system = evaluate_system("s", photos, make_boxes(), found, threshold=0.1, provenance=PROVENANCE)
+    comparison = Comparison("one class", JudgedPhotos.of(photos), (system,))
+    text = comparison_markdown(comparison)
+    header, _, cells = (
+        [cell.strip() for cell in line.strip("|").split(" | ")] for line in text.splitlines() if "|" in line
+    )
+    row = dict(zip(header, cells, strict=True))
+    assert {row[name] for name in unsaid} == {"–"}
+    assert f"–: {reason}" in text
+    (values,) = json.loads(comparison_json(comparison))["systems"]
+    assert values["accuracy"] is values["precision"]["vehicle"] is values["f1"]["vehicle"] is None
+
+
+def test_markdown_says_which_figures_are_of_the_first_training(comparison):
+    first, second = comparison.systems
+    text = comparison_markdown(replace(comparison, systems=(replace(first, seeds=3), second)))
+    assert "| ver6 (first of 3 trainings) |" in text
+    assert "| plain |" in text
+    assert "the means over trainings stand under Intervals" in text
+    assert "first of" not in comparison_markdown(comparison)
 
 
 def test_markdown_without_systems_has_no_table(comparison):

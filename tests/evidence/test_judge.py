@@ -270,8 +270,11 @@ def sayable(evidence: Evidence) -> None:
 @pytest.mark.parametrize(
     ("counts", "unsaid"),
     [
-        ((40, 20, 0), {"false_alarms", "balanced_accuracy", "roc_area", "precision", "f1", "mcc"}),
-        ((0, 0, 40), {"damaged_found", "recall", "balanced_accuracy", "roc_area", "damaged_found_at_0.05"}),
+        ((40, 20, 0), {"false_alarms", "balanced_accuracy", "accuracy", "roc_area", "precision", "f1", "mcc"}),
+        (
+            (0, 0, 40),
+            {"damaged_found", "recall", "accuracy", "balanced_accuracy", "roc_area", "damaged_found_at_0.05"},
+        ),
         ((0, 40, 40), {"damaged_found", "roc_area", "damaged_found_at_0.05"}),
         ((40, 20, 3), {"damaged_found_at_0.05"}),
         ((1, 0, 0), {"false_alarms", "normal_found", "roc_area"}),

@@ -84,15 +84,15 @@ def test_few_photos_are_too_few_and_stand_last():
     assert (few.photos, few.hits) == (9, 0)
     assert table.rows[-1] == few
     assert table.too_few == 1
-    assert "1 slices of fewer than 10" in table.note
+    assert "1 slice of fewer than 10" in table.note
 
 
 def test_a_slice_of_just_the_same_photos_is_shown_once():
     table = table_of(("damaged", 40, 30, {"source": "claims"}), ("normal", 40, 40, {"source": "shop"}))
     assert [each.trait for each in table.rows] == ["role", "role"]
     assert set(table.repeated) == {
-        "source claims (damaged) holds just the photos of role damaged (damaged)",
-        "source shop (normal) holds just the photos of role normal (normal)",
+        "source claims: its damaged photos are all the damaged photos",
+        "source shop: its normal photos are all the normal photos",
     }
 
 

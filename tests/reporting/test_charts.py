@@ -70,7 +70,22 @@ def test_precision_recall_ends_with_every_vehicle_found(full_report):
 
 def test_without_backgrounds_or_human_boxes_their_plots_are_left_out(make_report):
     plots = comparison_plots(make_report(["baseline"], (6, 6, 0), boxes=False, on_disk=False))
-    assert [plot.name for plot in plots] == NAMES[2:6]
+    # Without a background, precision and F1 would be a 100 % that says nothing.
+    assert [plot.name for plot in plots] == ["confidence-recall"]
+
+
+def test_a_curve_of_the_first_training_says_so(full_report):
+    first, *others = full_report.systems
+    thrice = replace(first, figures=replace(first.figures, seeds=3))
+    report = replace(
+        full_report,
+        systems=(thrice, *others),
+        comparison=replace(full_report.comparison, systems=(thrice.figures, *full_report.comparison.systems[1:])),
+    )
+    for own in comparison_plots(report):
+        assert own.lines[0].label.startswith("baseline (1st of 3)")
+        assert "the first training" in own.caption
+    assert all("1st of" not in line.label for own in comparison_plots(full_report) for line in own.lines)
 
 
 def test_training_is_shown_by_epoch(full_report):

@@ -44,9 +44,9 @@ def _run(study: Study, step: str, out: Path | None, only: Sequence[str], unlock:
         return
     from wreckognize.cli.tables import print_comparison, print_verdicts
 
-    print_comparison(result.comparison)
-    if result.findings is not None:
-        print_verdicts(result.findings)
+    assert result.findings is not None  # they come with the comparison
+    print_comparison(result.comparison, result.findings)
+    print_verdicts(result.findings)
     typer.echo(f"\nreport: {result.page.absolute()}")
 
 

@@ -50,7 +50,8 @@ class ImageFigures:
         fp: photos without a vehicle called vehicle (false alarms).
         fn: vehicles missed.
         tn: photos without a vehicle called so.
-        accuracy: share of right decisions.
+        accuracy: share of right decisions. Like precision and F1 it weighs vehicles against photos without one, and
+            is None where the photos lack either: 100 % would say only that nobody asked.
         precision: of the photos called so, the share that is so.
         recall: of the photos that are so, the share called so.
         f1: harmonic mean of precision and recall, ``2 tp / (2 tp + fp + fn)``.
@@ -68,22 +69,25 @@ class ImageFigures:
 
     @classmethod
     def from_counts(cls, threshold: float, *, tp: int, fp: int, fn: int, tn: int) -> Self:
-        """Derive every figure from the four counts; 0/0 gives None, never 0 or 1.
+        """Derive every figure from the four counts; what cannot be said (0/0, or one class only) is None.
 
-        >>> figures = ImageFigures.from_counts(0.1, tp=3, fp=1, fn=0, tn=0)
-        >>> figures.precision
+        >>> ImageFigures.from_counts(0.1, tp=3, fp=1, fn=0, tn=0).precision
         PerClass(vehicle=0.75, non_vehicle=None)
+        >>> ImageFigures.from_counts(0.1, tp=3, fp=0, fn=0, tn=0).precision
+        PerClass(vehicle=None, non_vehicle=None)
         """
+        both = tp + fn > 0 and fp + tn > 0
+        nothing = PerClass(None, None)
         return cls(
             threshold=threshold,
             tp=tp,
             fp=fp,
             fn=fn,
             tn=tn,
-            accuracy=_share(tp + tn, tp + fp + fn + tn),
-            precision=PerClass(_share(tp, tp + fp), _share(tn, tn + fn)),
+            accuracy=_share(tp + tn, tp + fp + fn + tn) if both else None,
+            precision=PerClass(_share(tp, tp + fp), _share(tn, tn + fn)) if both else nothing,
             recall=PerClass(_share(tp, tp + fn), _share(tn, tn + fp)),
-            f1=PerClass(_share(2 * tp, 2 * tp + fp + fn), _share(2 * tn, 2 * tn + fn + fp)),
+            f1=PerClass(_share(2 * tp, 2 * tp + fp + fn), _share(2 * tn, 2 * tn + fn + fp)) if both else nothing,
         )
 
 

@@ -77,6 +77,8 @@ def comparison_markdown(comparison: Comparison) -> str:
         lines += [_line(header), _line(["---"] + ["---:"] * (len(header) - 1))]
         lines += [_line(list(row.values())) for row in rows]
         lines.append("")
+    for reason in _reasons(comparison):
+        lines += [reason, ""]
     return "\n".join([*lines, _MEANING, ""])
 
 
@@ -148,20 +150,52 @@ def csv_cell(value: Any) -> Any:
     return value
 
 
+def _reasons(comparison: Comparison) -> list[str]:
+    """What the table shows of systems trained several times, and why a figure is not there."""
+    test, said = comparison.test, []
+    if any(system.seeds > 1 for system in comparison.systems):
+        said.append(
+            "Of a system trained several times this table shows the first training; the means over trainings stand "
+            "under Intervals."
+        )
+    if not test.background:
+        said.append(
+            f"{_UNKNOWN}: no test photo is without a vehicle, so accuracy, precision, F1, false alarms, AUC and what "
+            "is found at a rate of false alarms cannot be said."
+        )
+    elif few := [
+        f"{100 * float(rate):g} %"
+        for rate in dict.fromkeys(rate for system in comparison.systems for rate in system.found_at_false_alarms)
+        if float(rate) * test.background < 1
+    ]:
+        said.append(
+            f"{_UNKNOWN}: {test.background} test photos without a vehicle are too few for what is found at "
+            f"{' and '.join(few)} FA (1 photo is {100 / test.background:.1f} %)."
+        )
+    if not test.vehicle:
+        said.append(
+            f"{_UNKNOWN}: no test photo shows a vehicle, so accuracy, precision, recall, F1, misses, AUC and what is "
+            "found cannot be said."
+        )
+    return said
+
+
 def _markdown_row(system: SystemFigures) -> dict[str, str]:
     at_rates = {
         f"Damaged found at {100 * float(rate):g} % FA": _share(found.damaged if found else None)
         for rate, found in system.found_at_false_alarms.items()
     }
     return {
-        "System": _escape(system.name),
+        "System": _escape(
+            system.name if system.seeds == 1 else f"{system.name} (first of {system.seeds} trainings)"
+        ),
         "Threshold": f"{system.threshold:g}",
         "Accuracy": _share(system.accuracy),
         "Precision": _share(system.precision.vehicle),
         "Recall": _share(system.recall.vehicle),
         "F1": _share(system.f1.vehicle),
-        "Missed (FN)": str(system.fn),
-        "False alarms (FP)": str(system.fp),
+        "Missed (FN)": str(system.fn) if system.tp + system.fn else _UNKNOWN,
+        "False alarms (FP)": str(system.fp) if system.fp + system.tn else _UNKNOWN,
         **at_rates,
         "AUC": _number(system.auc_damaged, 4),
         "mAP50": _number(system.map50, 3),

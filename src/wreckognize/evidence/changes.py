@@ -51,6 +51,16 @@ class Change:
         return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
 
 
+def points(difference: float) -> str:
+    """A difference of shares in points, with its sign; 0 has none.
+
+    >>> points(0.0371), points(-0.028), points(-0.0001)
+    ('+3.7', '-2.8', '0.0')
+    """
+    text = f"{100 * difference:+z.1f}"
+    return "0.0" if text == "+0.0" else text
+
+
 def rate_change(before: _Flags, after: _Flags, groups: _Groups, level: float) -> Change:
     """How far a share moves: vehicles found, or false alarms; its interval is `intervals.paired_difference`.
 

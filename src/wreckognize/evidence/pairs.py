@@ -13,8 +13,9 @@ from wreckognize.evidence.intervals import Limits, paired_difference, ratio_erro
 from wreckognize.evidence.paired import holm, mcnemar_exact, photos_for_power, sign_flip
 from wreckognize.evidence.resampling import percentile_interval, sign_share
 from wreckognize.evidence.rows import BOOTSTRAP, ENOUGH_ERRORS, settled, too_few
-from wreckognize.evidence.sample import MAP, LockedSet, Measured, SystemSample
+from wreckognize.evidence.sample import MAP, LockedSet, Measured, SystemSample, one_photo
 from wreckognize.evidence.trainings import (
+    FEW_FREEDOM,
     TRAININGS,
     Spread,
     p_with_trainings,
@@ -50,6 +51,8 @@ class _Seen:
 def compare(test: LockedSet, systems: Sequence[Measured]) -> tuple[Pair, ...]:
     """Every two systems in every figure of `COMPARED`, Holm-corrected within each figure."""
     couples = [(one, other) for place, one in enumerate(systems) for other in systems[place + 1 :]]
+    trainings = [each.sample.seeds for each in systems if each.sample.trained and each.sample.seeds > 1]
+    few = sum(trainings) - len(trainings) < FEW_FREEDOM
     found = {}
     for name in COMPARED:
         spread = pooled_spread([_by_seed(test, name, each) for each in systems])
@@ -64,15 +67,21 @@ def compare(test: LockedSet, systems: Sequence[Measured]) -> tuple[Pair, ...]:
         Pair(
             first=one.sample.name,
             second=other.sample.name,
-            holds_for=holds_for(one.sample, other.sample),
+            holds_for=holds_for(one.sample, other.sample, few=few),
             differences={name: found[name][place] for name in COMPARED},
         )
         for place, (one, other) in enumerate(couples)
     )
 
 
-def holds_for(first: SystemSample, second: SystemSample) -> str:
-    """A sentence: whether a verdict is about the recipes, or about the detectors that were trained."""
+def holds_for(first: SystemSample, second: SystemSample, *, few: bool) -> str:
+    """A sentence: whether a verdict is about the recipes, or about the detectors that were trained.
+
+    Args:
+        first: a system.
+        second: another.
+        few: whether the trainings of the study are too few to know their spread well.
+    """
     trained = [system for system in (first, second) if system.trained]
     once = [system.name for system in trained if system.seeds == 1]
     if not trained:
@@ -85,7 +94,8 @@ def holds_for(first: SystemSample, second: SystemSample) -> str:
             " once, so the spread between trainings is unknown."
         )
     times = " and ".join(f"{system.name} was trained {system.seeds} times" for system in trained)
-    return f"The verdicts hold for the recipe: {times}, and the spread between trainings is included."
+    hardly = ", though so few trainings say little about it" if few else ""
+    return f"The verdicts hold for the recipe: {times}, and the spread between trainings is included{hardly}."
 
 
 def _difference(test: LockedSet, name: str, one: Measured, other: Measured, spread: Spread | None) -> Difference:
@@ -103,7 +113,8 @@ def _difference(test: LockedSet, name: str, one: Measured, other: Measured, spre
         and limits is not None
         and any(values.size > 1 for values in by_seed)
     ):
-        variance = sum(variance_of_mean(values, spread) for values in by_seed)
+        step = one_photo(test, name, seen.photos)
+        variance = sum(variance_of_mean(values, spread, step) for values in by_seed)
         reach = t_quantile(test.level, spread.freedom) * math.sqrt(variance)
         limits = square_and_add(seen.value, (seen.value, limits), (0.0, (-reach, reach)), within=_POSSIBLE)
         method = f"{method}; spread of trainings"

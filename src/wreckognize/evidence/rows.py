@@ -27,7 +27,9 @@ from wreckognize.evidence.sample import (
     Measured,
     SystemSample,
     found_at,
+    one_photo,
 )
+from wreckognize.evidence.trainings import least_variance
 from wreckognize.evidence.verdicts import Estimate, Row
 from wreckognize.evidence.weighted import DECISION_FIGURES, best_kept_out, from_rates
 
@@ -68,6 +70,7 @@ def row_of(test: LockedSet, measured: Measured) -> Row:
         "false_alarms": (background, called, "background photo"),
     }
     figures = {name: _share(test, *what) for name, what in shares.items()}
+    figures["accuracy"] = _missing(test) or figures["accuracy"]
     figures["precision"] = _precision(test, sample)
     for name in _CURVED:
         figures[name] = _decision(test, measured, name, right)
@@ -76,6 +79,7 @@ def row_of(test: LockedSet, measured: Measured) -> Row:
         figures[found_at(rate)] = _found_at(test, measured, rate)
     figures[MAP] = _map(test, measured)
     by_seed = _shares_by_seed(test, sample) | measured.seeds
+    boxed = int(sample.boxes[0].judged.sum()) if sample.boxes else 0
     return Row(
         name=sample.name,
         trivial=False,
@@ -83,7 +87,8 @@ def row_of(test: LockedSet, measured: Measured) -> Row:
         seeds=sample.seeds,
         note=_note(sample),
         figures={
-            name: with_seeds(figure, by_seed.get(name), test.level, name) for name, figure in figures.items()
+            name: with_seeds(figure, by_seed.get(name), test.level, name, step=one_photo(test, name, boxed))
+            for name, figure in figures.items()
         },
     )
 
@@ -115,17 +120,20 @@ def trivial_row(test: LockedSet, name: str, *, says_vehicle: bool) -> Row:
     return Row(name=name, trivial=True, trained=False, seeds=1, note=None, figures=figures)
 
 
-def with_seeds(estimate: Estimate, seeds: NDArray[np.float64] | None, level: float, figure: str) -> Estimate:
+def with_seeds(
+    estimate: Estimate, seeds: NDArray[np.float64] | None, level: float, figure: str, *, step: float
+) -> Estimate:
     """Take the spread between trainings into an interval.
 
     The interval over photos and that of the mean of ``k`` trainings (``t * s / sqrt(k)``) are squared and added
-    (MOVER; Zou and Donner 2008).
+    (MOVER; Zou and Donner 2008). A tie by luck does not shrink it, see `trainings`.
 
     Args:
         estimate: its interval is over photos only.
         seeds: ``(k,)``.
         level: of confidence.
         figure: its name.
+        step: how far one photo moves it.
     """
     if estimate.value is None or seeds is None:
         return estimate
@@ -135,7 +143,8 @@ def with_seeds(estimate: Estimate, seeds: NDArray[np.float64] | None, level: flo
     deviation = float(seeds.std(ddof=1))
     if estimate.low is None or estimate.high is None:
         return replace(estimate, seeds=each, seeds_sd=deviation)
-    reach = t_quantile(level, seeds.size - 1) * deviation / math.sqrt(seeds.size)
+    spread = max(deviation, math.sqrt(least_variance(step, seeds.size)))
+    reach = t_quantile(level, seeds.size - 1) * spread / math.sqrt(seeds.size)
     low, high = square_and_add(
         estimate.value,
         (estimate.value, (estimate.low, estimate.high)),
@@ -274,6 +283,8 @@ def _found_at(test: LockedSet, measured: Measured, rate: float) -> Estimate:
     value = float(measured.seeds[found_at(rate)].mean())
     if math.isnan(value):
         count = int(background.sum())
+        if not count:
+            return _unsaid("the test set has no background photo", photos, groups)
         return _unsaid(
             f"{count} background photos are fewer than the {math.ceil(1 / rate)} that a rate of {100 * rate:g} % needs",
             photos,
@@ -315,7 +326,7 @@ def _map(test: LockedSet, measured: Measured) -> Estimate:
 
 
 def _missing_for(test: LockedSet, figure: str) -> Estimate | None:
-    return _missing(test) if figure in (*_CURVED, "precision") else None
+    return _missing(test) if figure in (*_CURVED, "precision", "accuracy") else None
 
 
 def _missing(test: LockedSet) -> Estimate | None:
@@ -340,6 +351,7 @@ def _note(sample: SystemSample) -> str | None:
         return "trained once: how much another training would differ is unknown and not in the intervals"
     if sample.seeds == 2:
         return (
-            "trained twice: two trainings say little about their spread (t = 12.7 at 95 %), so intervals are wide"
+            "trained twice: two trainings say little about their spread (t = 12.7 at 95 %), so intervals are wide; "
+            "the spread is never taken to be less than what one photo makes"
         )
     return None

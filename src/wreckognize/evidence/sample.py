@@ -140,6 +140,30 @@ def found_at(rate: float) -> str:
     return f"damaged_found_at_{rate:g}"
 
 
+def one_photo(test: LockedSet, figure: str, boxed: int = 0) -> float:
+    """How far one photo moves a figure, at most: what trainings that differ by less than a photo cannot show.
+
+    Args:
+        test: the photos.
+        figure: its name.
+        boxed: photos with human boxes, on which mAP is measured.
+    """
+    vehicle, background = int(test.truth.sum()), int((~test.truth).sum())
+    damaged, normal = (int(test.of_role(role).sum()) for role in ("damaged", "normal"))
+    photos: dict[str, float] = {
+        "accuracy": vehicle + background,
+        "damaged_found": damaged,
+        "normal_found": normal,
+        "false_alarms": background,
+        "balanced_accuracy": 2 * min(vehicle, background),
+        "mcc": min(vehicle, background),
+        ROC_AREA: 2 * min(damaged, background),  # from the middle of the other photos to their end
+        MAP: boxed,
+    }
+    photos |= {found_at(rate): damaged for rate in FALSE_ALARM_RATES}
+    return 1 / max(1.0, photos.get(figure, vehicle))  # recall, precision, F1: of the vehicles
+
+
 def require_sample(sample: SystemSample, photos: int) -> None:
     """Check that a system's scores are numbers and belong to these photos.
 

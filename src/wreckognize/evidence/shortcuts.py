@@ -19,7 +19,7 @@ import polars as pl
 
 from wreckognize.evaluation.image_level import is_called_vehicle
 from wreckognize.evidence.altering import PLURAL, Alteration, effective
-from wreckognize.evidence.changes import Change, area_change, rate_change
+from wreckognize.evidence.changes import Change, area_change, points, rate_change
 from wreckognize.evidence.record import Record
 from wreckognize.evidence.shapes import RoleShape, Separation, role_shapes, separations, size_sentences
 from wreckognize.inference.alterations import Kind
@@ -41,7 +41,7 @@ class AlterationResult:
         of: photos of the role in the test set; more than ``photos`` where some were left out to save time.
         rate: share called a vehicle (found; on backgrounds, false alarms) before and after.
         area: area under the ROC against the other side as it is, before and after.
-        warning: a sentence where a figure moved by more than ``MOVE``.
+        warning: a sentence where a figure moved by more than ``MOVE``; it says so where that may be chance.
     """
 
     role: str
@@ -53,6 +53,10 @@ class AlterationResult:
     rate: Change
     area: Change
     warning: str | None
+
+    def moved_beyond_chance(self, move: float) -> bool:
+        """Whether a figure moved by more than ``move`` and its interval leaves out no change."""
+        return any(_moved(change, move) and change.beyond_chance for change in (self.rate, self.area))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,9 +184,9 @@ def _result(
     )
 
 
-def _moved(change: Change) -> bool:
+def _moved(change: Change, move: float = MOVE) -> bool:
     # A little above, since 0.52 - 0.5 is more than 0.02 in binary.
-    return change.change is not None and abs(change.change) > MOVE + 1e-9
+    return change.change is not None and abs(change.change) > move + 1e-9
 
 
 def _warning(alteration: Alteration, rate: Change, area: Change, trained: bool) -> str | None:
@@ -214,13 +218,13 @@ def _in_words(name: str, change: Change) -> str:
     if change.before is None or change.after is None or change.change is None:
         return f"{name} cannot be said ({change.why})"
     interval = (
-        f", interval {100 * change.low:+.1f} to {100 * change.high:+.1f}"
+        f", interval {points(change.low)} to {points(change.high)}"
         if change.low is not None and change.high is not None
         else ""
     )
     return (
         f"{name} {100 * change.before:.1f} % before, {100 * change.after:.1f} % after "
-        f"({100 * change.change:+.1f} points{interval})"
+        f"({points(change.change)} points{interval})"
     )
 
 

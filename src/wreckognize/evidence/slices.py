@@ -111,11 +111,12 @@ class SliceTable(Record):
     @property
     def note(self) -> str:
         """How to read the table, in words."""
-        few = f" {self.too_few} slices of fewer than {FEWEST} photos are too few to say." if self.too_few else ""
+        few = f" {_slices(self.too_few)} of fewer than {FEWEST} photos say too little." if self.too_few else ""
+        compared = f"{_slices(self.tested)} {'was' if self.tested == 1 else 'were'} compared"
         return (
-            f"{self.tested} slices were compared with the other photos of their role. The worst of so many looks bad "
-            "by chance alone: only what is called worse or better differs by more than that (Holm). Ranked by how sure "
-            f"it is that a slice is bad, not by the share itself.{few}"
+            f"{compared} with the other photos of their role, roles with the other vehicles. The worst of so many "
+            "looks bad by chance alone: only what is called worse or better differs by more than that (Holm). Ranked "
+            f"by how sure it is that a slice is bad, not by the share itself.{few}"
         )
 
 
@@ -152,10 +153,10 @@ def slice_table(
     seen: dict[bytes, str] = {}
     repeated: list[str] = []
     for trait, name, role, members in _members(photos, slices):
-        label = f"{trait} {name} ({role})"
+        label = f"all the {role} photos" if trait == "role" else f"those of {trait} {name}"
         first = seen.setdefault(np.packbits(members).tobytes(), label)
         if first != label:
-            repeated.append(f"{label} holds just the photos of {first}")
+            repeated.append(f"{trait} {name}: its {role} photos are {first}")
             continue
         pool = (roles != "background") if trait == "role" and role != "background" else (roles == role)
         rows.append(_row(trait, name, role, members, pool & ~members, called, numbers, level))
@@ -170,6 +171,10 @@ def slice_table(
         too_few=sum(row.verdict == "too few to say" for row in rows),
         repeated=tuple(repeated),
     )
+
+
+def _slices(number: int) -> str:
+    return f"{number} slice{'' if number == 1 else 's'}"
 
 
 def as_frame(tables: Sequence[SliceTable]) -> pl.DataFrame:

@@ -2,6 +2,12 @@
 
 Three trainings tell little about the spread of one recipe. Systems of one study are trained alike, so their spreads are
 pooled, as in an analysis of variance; a system whose own spread is larger keeps its own.
+
+Figures are counts of photos, so trainings that differ by less than a photo look alike: two that tie by luck have a
+standard deviation of 0, and no t quantile widens that. So a spread is never taken to be smaller than the smallest that
+these photos can show, that of trainings of which one differs by one photo (`least_variance`). In simulation (27 to 400
+photos, ``benchmarks/evidence.py trainings``) two trainings whose counts tie have 95 % intervals that hold the true
+share in 88 to 97 % of cases without this, and in 94 % or more with it; with three it makes next to no difference.
 """
 
 from __future__ import annotations
@@ -14,6 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 TRAININGS = "photos and trainings, Cochran and Cox"
+
+FEW_FREEDOM = 4
+"""With fewer degrees of freedom the spread between trainings is hardly known (t = 3.2 or more at 95 %)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +55,32 @@ def pooled_spread(by_system: Sequence[NDArray[np.float64]]) -> Spread | None:
     return Spread(squares / freedom, freedom)
 
 
-def variance_of_mean(values: NDArray[np.float64], spread: Spread) -> float:
-    """The variance of a system's mean over its trainings; 0 for one that was trained once, or not at all."""
+def least_variance(step: float, trainings: int) -> float:
+    """The smallest variance above 0 between trainings: all alike but one, which differs by one step.
+
+    >>> values = np.array([0.5, 0.5, 0.6])
+    >>> bool(np.isclose(values.var(ddof=1), least_variance(0.1, 3)))
+    True
+
+    Args:
+        step: how far one photo moves the figure.
+        trainings: at least 1.
+    """
+    return step**2 / trainings
+
+
+def variance_of_mean(values: NDArray[np.float64], spread: Spread, step: float) -> float:
+    """The variance of a system's mean over its trainings; 0 for one that was trained once, or not at all.
+
+    Args:
+        values: ``(k,)``, a figure of each training.
+        spread: pooled over systems.
+        step: how far one photo moves the figure.
+    """
     if values.size < 2:
         return 0.0
-    return max(float(values.var(ddof=1)), spread.variance) / values.size
+    own = max(float(values.var(ddof=1)), least_variance(step, values.size))
+    return max(own, spread.variance) / values.size
 
 
 def p_with_trainings(value: float, error: float, groups: int, variance: float, freedom: int) -> float:

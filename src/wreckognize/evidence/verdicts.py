@@ -128,6 +128,16 @@ class Difference:
     photos_needed: int | None
     groups_needed: int | None
 
+    @property
+    def why_not_shown(self) -> str:
+        """Why no difference is shown although the interval leaves out 0; empty where that is not so."""
+        beyond = self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
+        if not beyond or self.verdict != "no difference shown" or self.p_value is None or self.p_holm is None:
+            return ""
+        if self.p_holm > self.p_value:
+            return "the interval is before the correction for several comparisons"
+        return "the test is stricter than the interval"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
@@ -180,8 +190,11 @@ def sentence(pair: Pair, figure: str = "damaged_found") -> str:
     words, found = COMPARED[figure], pair.differences[figure]
     if found.verdict == "cannot be said" or found.value is None or found.low is None or found.high is None:
         return f"{pair.first} against {pair.second}, {words.name}: cannot be said, because {found.why}."
-    size = f"{_signed(found.value, words)} ({_plain(found.low, words)} to {_plain(found.high, words)})"
+    size = f"{_signed(found.value, words)} ({_signed(found.low, words)} to {_signed(found.high, words)})"
+    if words.in_points:
+        size = size.replace(" (", " points (", 1)
     if found.verdict == "no difference shown":
+        size += f", {found.why_not_shown}" if found.why_not_shown else ""
         return f"{pair.first} against {pair.second}, {words.name}: no difference shown, {size}.{_needed(found)}"
     does = words.more if found.value > 0 else words.less
     return f"{pair.first} {does} than {pair.second}: {size}, {found.verdict}."
@@ -216,9 +229,5 @@ def _two_digits(number: int) -> int:
 
 
 def _signed(value: float, words: Words) -> str:
-    return f"{100 * value:+.1f} points" if words.in_points else f"{value:+.3f}"
-
-
-def _plain(value: float, words: Words) -> str:
-    # Without the sign of a rounded zero.
-    return f"{100 * value:z.1f}" if words.in_points else f"{value:z.3f}"
+    text = f"{100 * value:+z.1f}" if words.in_points else f"{value:+z.3f}"
+    return text.removeprefix("+") if not text.strip("+0.") else text  # 0 has no sign

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -13,7 +14,7 @@ from wreckognize.evaluation.curves import ConfidenceCurves, confidence_curves, p
 from wreckognize.evaluation.image_level import is_called_vehicle, photo_scores
 from wreckognize.reporting.inputs import ReportInput, SystemReport
 from wreckognize.reporting.plots import Line, Plot
-from wreckognize.reporting.wording import decimal
+from wreckognize.reporting.wording import decimal, first_of
 
 Values = NDArray[np.float64]
 
@@ -31,7 +32,20 @@ def comparison_plots(report: ReportInput) -> tuple[Plot, ...]:
         *_confidence_plots(report, scores),
         *_box_plots(report, photos),
     )
-    return tuple(plot for plot in found if plot.lines)
+    several = any(system.figures.seeds > 1 for system in report.systems)
+    return tuple(_with_note(plot) if several else plot for plot in found if plot.lines)
+
+
+def _short(system: SystemReport) -> str:
+    """A system's name in a legend, which has little room."""
+    seeds = system.figures.seeds
+    return system.name if seeds == 1 else f"{system.name} (1st of {seeds})"
+
+
+def _with_note(plot: Plot) -> Plot:
+    return replace(
+        plot, caption=f"{plot.caption} (1st of …): of a system trained several times, the first training."
+    )
 
 
 def training_plots(system: SystemReport, number: int) -> tuple[Plot, ...]:
@@ -74,7 +88,7 @@ def training_plots(system: SystemReport, number: int) -> tuple[Plot, ...]:
     plots = (
         Plot(
             f"training-{number}-losses",
-            f"{system.name}: losses",
+            f"{first_of(system.name, system.figures.seeds)}: losses",
             "Solid: training photos. Dashed: validation photos. Logarithmic.",
             "epoch",
             "loss",
@@ -83,7 +97,7 @@ def training_plots(system: SystemReport, number: int) -> tuple[Plot, ...]:
         ),
         Plot(
             f"training-{number}-figures",
-            f"{system.name}: validation figures",
+            f"{first_of(system.name, system.figures.seeds)}: validation figures",
             "Measured against this system's own validation labels, so not comparable with another system's.",
             "epoch",
             "figure",
@@ -104,7 +118,7 @@ def _roc_plots(report: ReportInput, scores: list[pl.DataFrame]) -> Iterator[Plot
         if curve is None:
             continue
         called = is_called_vehicle(score, system.figures.threshold)
-        label = f"{system.name}, AUC {decimal(system.figures.auc_damaged)}"
+        label = f"{_short(system)}, AUC {decimal(system.figures.auc_damaged)}"
         mark = (float(called[~damaged].mean()), float(called[damaged].mean()))
         lines.append(Line(label, curve.false_alarm_rate, curve.found_rate, number, mark=mark))
     axes = ("false alarms (share of backgrounds)", "damaged cars found")
@@ -141,12 +155,19 @@ def _starting_at_zero(line: Line) -> Line:
     return Line(line.label, line.x[start:], line.y[start:], line.colour, mark=inside)
 
 
+def _both_classes(report: ReportInput) -> bool:
+    """Without photos of either class precision and F1 mean nothing."""
+    return report.comparison.test.vehicle > 0 and report.comparison.test.background > 0
+
+
 def _precision_recall_plots(report: ReportInput, scores: list[pl.DataFrame]) -> Iterator[Plot]:
+    if not _both_classes(report):
+        return
     lines = []
     for number, (system, table) in enumerate(zip(report.systems, scores, strict=True)):
         curve = precision_recall(table["has_vehicle"].to_numpy(), table["score"].to_numpy())
         if curve is not None and len(curve.recall):
-            lines.append(Line(system.name, curve.recall, curve.precision, number))
+            lines.append(Line(_short(system), curve.recall, curve.precision, number))
     yield Plot(
         "precision-recall",
         "Precision and recall, photo by photo",
@@ -170,9 +191,9 @@ def _confidence_plots(report: ReportInput, scores: list[pl.DataFrame]) -> Iterat
         ("recall", lambda curve: curve.recall),
         ("F1", lambda curve: curve.f1),
     )
-    for figure, pick in wanted:
+    for figure, pick in wanted if _both_classes(report) else wanted[1:2]:
         lines = tuple(
-            Line(system.name, curve.thresholds, pick(curve), number)
+            Line(_short(system), curve.thresholds, pick(curve), number)
             for number, (system, curve) in enumerate(zip(report.systems, curves, strict=True))
             if np.isfinite(pick(curve)).any()
         )
@@ -194,7 +215,7 @@ def _box_plots(report: ReportInput, photos: pl.DataFrame) -> Iterator[Plot]:
     for number, system in enumerate(report.systems):
         result = box_figures(photos, report.boxes, system.test_predictions)
         if result is not None and len(result.curve.recall):
-            label = f"{system.name}, mAP50 {decimal(result.figures.map50)}"
+            label = f"{_short(system)}, mAP50 {decimal(result.figures.map50)}"
             lines.append(Line(label, result.curve.recall, result.curve.precision, number))
     yield Plot(
         "box-precision-recall",

@@ -16,7 +16,7 @@ from wreckognize.catalog import ROLES, VEHICLE
 from wreckognize.evaluation.image_level import is_called_vehicle, photo_scores
 from wreckognize.lots import lots
 from wreckognize.reporting.inputs import ReportInput, SystemReport
-from wreckognize.reporting.wording import decimal, plural, visible
+from wreckognize.reporting.wording import decimal, first_of, plural, visible
 from wreckognize.reporting.wording import threshold as threshold_text
 
 MISTAKES_SHOWN = 24
@@ -147,7 +147,7 @@ def system_galleries(report: ReportInput, system: SystemReport) -> SystemGalleri
     alarms = alarms.sort("score", descending=True, maintain_order=True)
     right = judged.filter(pl.col("has_vehicle") == pl.col("called"))
     return SystemGalleries(
-        system=system.name,
+        system=first_of(system.name, system.figures.seeds),
         threshold=threshold_text(threshold),
         missed=_gallery(
             "Missed vehicles (false negatives)",

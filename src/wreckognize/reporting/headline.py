@@ -11,6 +11,9 @@ from wreckognize.reporting.wording import count, decimal, listed, percent, plura
 
 _RATES = tuple(f"{value:g}" for value in sorted(FALSE_ALARM_RATES, reverse=True))
 _FEWEST_BACKGROUNDS = round(1 / max(FALSE_ALARM_RATES))
+_FEWEST_DAMAGED = 10
+"""With fewer, the share of them that is found says next to nothing."""
+AREA_MEASURE = "AUC, damaged cars against backgrounds"
 _NO_TESTS = (
     "These are raw counts from one test set, without intervals or significance tests: "
     "a gap of a few photos may be chance."
@@ -71,7 +74,7 @@ def headline(comparison: Comparison) -> Headline:
     """Rank the systems by the damaged cars they find at 5 % false alarms.
 
     Equal shares are ranked by what is found at stricter rates, then by AUC. Where the test set has too few
-    backgrounds for any rate, by AUC; where it has none, or no damaged car, not at all.
+    backgrounds for any rate, or too few damaged cars, by AUC; where it has none, or no damaged car, not at all.
     """
     roles = comparison.systems[0].by_role
     damaged, background = _photos(roles.get("damaged")), _photos(roles.get("background"))
@@ -84,30 +87,42 @@ def headline(comparison: Comparison) -> Headline:
     usable = [
         text for text in _RATES if all(_damaged_at(system, text) is not None for system in comparison.systems)
     ]
-    if usable:
+    if usable and damaged >= _FEWEST_DAMAGED:
         return _by_found(comparison, usable, damaged, background, test)
-    reason = (
-        "The test set has no damaged car."
-        if not damaged
-        else f"The test set has {plural(background, 'background')}; {rate(_RATES[0])} false alarms need at "
-        f"least {_FEWEST_BACKGROUNDS}."
-    )
+    reason = _why_unusable(damaged, background)
     measured = [reason, _WHY_EQUAL]
     bars = _by_auc(comparison)
     if bars:
         measured.append(
             "The bars show the AUC instead: the chance that a damaged car scores higher than a background, "
-            "which so few backgrounds estimate only roughly."
+            "which so few photos estimate only roughly."
         )
     verdict = "Which system to trust cannot be said from this test set"
     return Headline(
         verdict,
         (*measured, _NO_TESTS),
-        "AUC, damaged cars against backgrounds" if bars else "",
+        AREA_MEASURE if bars else "",
         bars,
         test,
         tuple(measured),
     )
+
+
+def _why_unusable(damaged: int, background: int) -> str:
+    if not damaged:
+        return "The test set has no damaged car."
+    few = []
+    if damaged < _FEWEST_DAMAGED:
+        few.append(
+            f"The test set has only {plural(damaged, 'damaged car')}, of which no share found can be said with any "
+            f"certainty (at least {_FEWEST_DAMAGED} are needed)."
+        )
+    if background < _FEWEST_BACKGROUNDS:
+        few.append(
+            f"The test set has {plural(background, 'background')}; {rate(_RATES[0])} false alarms need at least "
+            f"{_FEWEST_BACKGROUNDS}."
+        )
+    return " ".join(few) or "At equal false alarms some system cannot be measured."
 
 
 def _by_found(

@@ -35,13 +35,18 @@ from wreckognize.reporting.tables import comparison_table, confusions, found_tab
 from wreckognize.reporting.thumbnails import make_thumbnails
 from wreckognize.reporting.wording import (
     count,
+    first_of,
     hide_folders,
     hide_folders_in_yaml,
     plural,
+    unbroken,
     visible,
 )
 
 MAX_BYTES = 15_000_000
+
+_NO_FAILURES = ("People reviewed", "Reviewers corrected", "The test set is as it was locked")
+"""How those of a run's notes begin that tell what was given, not what could not be done."""
 
 _FEWER_CARDS = (MISTAKES_SHOWN, 16, 12, 8, 4, 2, 1, 0)
 
@@ -75,7 +80,9 @@ def render(report: ReportInput, progress: Progress | None = None, *, max_bytes: 
         "report": report,
         "head": head,
         "evidence": evidence_parts(findings, report.comparison) if findings is not None else None,
-        "opened": head.bars[0].system if head.bars else report.systems[0].name,
+        "opened": _opened(report, head.bars[0].system if head.bars else report.systems[0].name),
+        "shortfalls": [text for text in report.shortfalls if not text.startswith(_NO_FAILURES)],
+        "notes": [text for text in report.shortfalls if text.startswith(_NO_FAILURES)],
         "comparison": comparison_table(report.comparison),
         "confusions": confusions(report.comparison),
         "found": found_table(report.comparison),
@@ -108,6 +115,7 @@ def render(report: ReportInput, progress: Progress | None = None, *, max_bytes: 
             shortened=cards < MISTAKES_SHOWN,
             max_megabytes=f"{max_bytes / 1e6:g}",
         )
+        html = unbroken(html)
         if len(html.encode("utf-8")) < max_bytes:
             return html
     raise UsageError(
@@ -133,6 +141,12 @@ def write_figures(report: ReportInput, progress: Progress | None = None) -> dict
             files[f"{plot.name}.png"] = to_png(plot)
             task.advance()
     return files
+
+
+def _opened(report: ReportInput, name: str) -> str:
+    """The system whose galleries stand open, as they are headed."""
+    figures = next(system.figures for system in report.systems if system.name == name)
+    return first_of(name, figures.seeds)
 
 
 def _draw(plots: Sequence[Plot], progress: Progress) -> dict[str, Markup]:

@@ -13,6 +13,7 @@ from wreckognize.reporting.wording import (
     count,
     decimal,
     duration,
+    first_of,
     hide_folders,
     percent,
     rate,
@@ -21,7 +22,7 @@ from wreckognize.reporting.wording import (
 )
 
 _TOO_FEW = "too few backgrounds in the test set, or no photo of this role"
-_ZERO_BY_ZERO = "cannot be said: 0 divided by 0"
+_ZERO_BY_ZERO = "cannot be said: 0 divided by 0, or all test photos show a vehicle, or none does"
 _NO_BOX_TRUTH = "no person drew whole vehicles on the test photos"
 _NOTHING_PREDICTED = "no person drew whole vehicles on the test photos, or the system predicted no box"
 _NOT_TIMED = "not measured"
@@ -139,7 +140,7 @@ def comparison_table(comparison: Comparison) -> Table:
     return Table(
         "Comparison of all systems on the test set",
         "Figure",
-        tuple(system.name for system in systems),
+        tuple(first_of(system.name, system.seeds) for system in systems),
         (
             *_equal_alarm_groups(systems),
             *_threshold_groups(systems),
@@ -158,7 +159,7 @@ def confusions(comparison: Comparison) -> tuple[Confusion, ...]:
 
     return tuple(
         Confusion(
-            own.name,
+            first_of(own.name, own.seeds),
             threshold(own.threshold),
             found=cell(own.tp, own.tp + own.fn),
             missed=cell(own.fn, own.tp + own.fn),
@@ -182,7 +183,7 @@ def found_table(comparison: Comparison) -> Table:
     return Table(
         "Photos called vehicle at each system's own threshold",
         "Photos",
-        tuple(own.name for own in systems),
+        tuple(first_of(own.name, own.seeds) for own in systems),
         tuple(group for group in groups if group.rows),
     )
 

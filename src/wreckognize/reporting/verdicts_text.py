@@ -58,7 +58,7 @@ def verdict_lines(findings: Findings, at_most: int = 12) -> list[str]:
 
 def _line(pair: JudgedPair) -> str:
     primary, *others = pair.judged
-    size = f", {primary.size}" if primary.size else ""
+    size = "".join(f", {text}" for text in (primary.size, primary.not_shown) if text)
     why = f" ({primary.why})" if primary.why else ""
     beside = zip(SHOWN[1:], others, strict=True)
     rest = "".join(f"; {COMPARED[figure].name} {one.size}" for figure, one in beside if one.size)

@@ -12,6 +12,9 @@ ABSENT = "–"
 
 _PERCENT = "\N{NO-BREAK SPACE}%"
 
+_LOOSE = re.compile(r"(?<=\d) %")
+_AS_IS = re.compile(r"(<(?:pre|bdi|q|style)\b.*?</(?:pre|bdi|q|style)>)", re.DOTALL)
+
 # A folder path inside a sentence: /a/b or C:\a\b, not the tail of a URL, a fraction or a relative path.
 _POSIX_PATH = re.compile(r"(?<![\w.…~/:-])~?(?:/[^\s/'\"`,;:()<>]+){2,}/?")
 _WINDOWS_PATH = re.compile(r"(?<!\w)(?:[A-Za-z]:\\|\\\\)[^\s'\"`,;:()<>]+")
@@ -94,6 +97,25 @@ def plural(number: int, one: str, many: str = "") -> str:
     ('1 photo', '2,000 photos')
     """
     return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def first_of(name: str, trainings: int) -> str:
+    """A system's name where what is said of it is of its first training only.
+
+    >>> first_of("ver6", 3), first_of("baseline", 1)
+    ('ver6 (first of 3 trainings)', 'baseline')
+    """
+    return name if trainings == 1 else f"{name} (first of {trainings} trainings)"
+
+
+def unbroken(html: str) -> str:
+    r"""A page in which no line ends between a number and its percent sign; code and file names stay as they are.
+
+    >>> unbroken("5 % of it, <pre>5 % of it</pre>")
+    '5 % of it, <pre>5 % of it</pre>'
+    """
+    parts = _AS_IS.split(html)
+    return "".join(part if place % 2 else _LOOSE.sub(_PERCENT, part) for place, part in enumerate(parts))
 
 
 def listed(names: list[str]) -> str:

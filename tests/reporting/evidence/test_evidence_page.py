@@ -38,7 +38,7 @@ def test_each_part_says_its_words(page):
     for words in (
         "better", "Before you rely on it", "Trained several times: ver5 (3 times) and ver6 (3 times)", "always vehicle",
         "never vehicle", "Nothing is promised for photos to come.", "it goes to a person", "(this study's rule)",
-        "Precision where 80 % of the photos show a vehicle", "ver6: figures moved when only photo shape or compression",
+        "Precision where 80 % of the photos show a vehicle", "ver6 (first of 3 trainings): figures moved when",
         "No hard backgrounds are in the test set", "Agreement with the teacher", "It was never changed since.",
         "25 photos to review first", "No difference shown: the test set is too small to tell",
     ):  # fmt: skip
@@ -86,3 +86,15 @@ def test_findings_on_other_systems_are_refused(small_report, make_report, make_f
     other = make_findings(make_report(["baseline", "ver6"], (40, 20, 40), on_disk=False))
     with pytest.raises(ValueError, match="the findings judge the systems"):
         replace(small_report, findings=other)
+
+
+def test_what_is_no_failure_stands_apart_from_what_could_not_be_done(small_report, make_findings, parse):
+    told = ("People reviewed 5 photos.", "the test set has no photo of role normal.")
+    findings = make_findings(small_report)
+    page = parse(render(replace(small_report, findings=findings, shortfalls=told)))
+    failed = page.text.index("What this run could not do as asked")
+    notes = page.text.index("Notes on this run")
+    assert failed < page.text.index(told[1]) < notes < page.text.index(told[0])
+    assert "was chosen on calibration photos" not in page.text
+    only = parse(render(replace(small_report, findings=findings, shortfalls=told[:1])))
+    assert "What this run could not do as asked" not in only.text

@@ -7,12 +7,17 @@ import pytest
 from wreckognize.evaluation.box_level import TeacherAgreement
 from wreckognize.evidence.findings import Unlocking
 from wreckognize.reporting.evidence.claims import claim_part, prevalence_table
-from wreckognize.reporting.evidence.figures import figures_table
+from wreckognize.reporting.evidence.figures import figures_table, reasons
 from wreckognize.reporting.evidence.shortcuts import shortcut_part
 from wreckognize.reporting.evidence.slices import hard_table, system_slices
-from wreckognize.reporting.evidence.thresholds import frozen_cards, third_answer_table, weakened
+from wreckognize.reporting.evidence.thresholds import (
+    frozen_cards,
+    third_answer_reasons,
+    third_answer_table,
+    weakened,
+)
 from wreckognize.reporting.evidence.truth import agreement_table, truth_part
-from wreckognize.reporting.tables import Table
+from wreckognize.reporting.tables import Table, comparison_table, confusions, found_table
 from wreckognize.settings import ThresholdSettings
 
 
@@ -51,6 +56,38 @@ def test_the_spread_between_trainings_stands_beneath_the_interval(small_report, 
     assert "SD" not in untrained.small
     deviation = judged.rows[1].figures["false_alarms"].seeds_sd
     assert trained.small.endswith(f"\nSD {100 * deviation:.1f}")
+
+
+def test_all_that_is_of_the_first_training_says_so(small_report, make_findings):
+    findings = make_findings(small_report, trainings=3, several=3, prevalence=0.8, warned=("ver6",))
+    marked = ("baseline", "ver5 (first of 3 trainings)", "ver6 (first of 3 trainings)")
+    assert prevalence_table(findings).columns == marked
+    assert third_answer_table(findings).columns == marked
+    assert tuple(name for name, _, _ in third_answer_reasons(findings)) == marked
+    assert tuple(group.title for group in claim_part(findings).table.groups) == marked
+    assert tuple(system_slices(own).system for own in findings.systems) == marked
+    part = shortcut_part(findings)
+    assert part.changes.columns == marked
+    assert [own.system for own in part.warned] == list(marked[2:])
+    assert figures_table(findings.judged).columns[:3] == ("baseline", "ver5", "ver6")  # means over trainings
+    first, *others = small_report.comparison.systems
+    comparison = replace(small_report.comparison, systems=(first, *(replace(own, seeds=3) for own in others)))
+    assert comparison_table(comparison).columns == found_table(comparison).columns == marked
+    assert tuple(own.system for own in confusions(comparison)) == marked
+    agreed = [
+        replace(own, teacher_agreement=TeacherAgreement(0.25, 40, 38, 0.81, 0.6)) for own in comparison.systems
+    ]
+    assert agreement_table(tuple(agreed)).columns == marked
+
+
+def test_what_cannot_be_said_has_its_reason_in_sight(make_report, make_findings):
+    report = make_report(["baseline", "ver6"], (60, 20, 0), on_disk=False)
+    judged = make_findings(report).judged
+    told, *_ = [text for text in reasons(judged) if "background" in text]
+    assert told.endswith("precision, F1, MCC and ROC area: cannot be said, the test set has no background photo.")
+    few = make_findings(make_report(["baseline", "ver6"], (6, 20, 60), on_disk=False)).judged
+    cell = row(figures_table(few), "5\xa0% false alarms")[0]
+    assert cell.small.startswith("no interval: the damaged photos are too few to resample")
 
 
 def test_thresholds_that_came_about_alike_share_a_card(findings):
@@ -120,13 +157,16 @@ def test_precision_is_given_at_the_users_prevalence_or_not_at_all(small_report, 
 
 def test_slices_keep_their_order_and_their_words(findings):
     table = findings.systems[0].slices
-    own = system_slices(table)
+    own = system_slices(findings.systems[0])
     said = [found for found in table.rows if found.share is not None]
     assert [line.name for line in own.lines] == [f"{found.trait}: {found.slice}" for found in said]
     assert [line.share for line in own.lines] == [found.share for found in said]
     worst = replace(said[0], verdict="worse", p_adjusted=0.001)
     few = replace(said[1], share=None, low=None, high=None, photos=3, verdict="too few to say")
-    own = system_slices(replace(table, rows=(worst, few)))
+    own = system_slices(replace(findings.systems[0], slices=replace(table, rows=(worst, few))))
+    assert {line.against for line in system_slices(findings.systems[0]).lines} == {
+        "", "all other vehicles", "the other damaged cars", "the other intact cars", "the other backgrounds",
+    }  # fmt: skip
     assert (own.worse, own.lines[0].verdict, own.lines[0].tone) == (1, "▼ worse", "bad")
     assert own.lines[0].p == "p = 0.001"
     assert own.too_few == (f"{few.trait}: {few.slice} ({own.too_few[0].partition('(')[2]}",)
@@ -179,7 +219,7 @@ def test_the_teacher_is_not_judged_by_itself(small_report):
 def test_the_lock_tells_its_history(small_report, findings):
     part = truth_part(findings, small_report.comparison)
     assert part.locked == "Locked on 2026-11-20 08:30 UTC: 100 photos in 100 groups."
-    assert part.looks.startswith("Looked at 3 times")
+    assert part.looks.startswith("3 sets of predictions were judged on it")
     assert part.looked == "baseline 1, ver5 1, ver6 1"
     assert part.changes == ()
     assert [own.role for own in part.review] == ["damaged cars"]

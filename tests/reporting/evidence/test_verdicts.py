@@ -4,8 +4,15 @@ from dataclasses import replace
 
 import pytest
 
-from wreckognize.evidence.verdicts import COMPARED
-from wreckognize.reporting.evidence.verdicts import caveats, needed_in_words, oriented, size_in_words, verdict_part
+from wreckognize.evidence.verdicts import COMPARED, sentence
+from wreckognize.reporting.evidence.verdicts import (
+    caveats,
+    judged_pairs,
+    needed_in_words,
+    oriented,
+    size_in_words,
+    verdict_part,
+)
 
 NONE, BETTER, WORSE, UNKNOWN = "no difference shown", "better", "worse", "cannot be said"
 
@@ -77,10 +84,26 @@ def test_many_pairs_are_folded(make_judged):
 
 
 def test_one_training_makes_a_verdict_about_detectors_and_three_about_the_recipe(make_judged):
-    once, thrice = caveats(make_judged({"baseline": 0, "ver5": 1, "ver6": 3}, {}))
+    once, thrice, few = caveats(make_judged({"baseline": 0, "ver5": 1, "ver6": 3}, {}))
     assert once.startswith("Trained once: ver5. A verdict is about this trained detector, not about the recipe")
     assert thrice.startswith("Trained several times: ver6 (3 times).")
+    assert few.startswith("The spread between trainings rests on 3 trainings in all, which say little about it")
+    assert len(caveats(make_judged({"ver5": 3, "ver6": 3}, {}))) == 1
     assert caveats(make_judged({"baseline": 0}, {})) == ()
+
+
+def test_an_interval_without_0_and_no_verdict_are_explained(make_judged):
+    [pair] = make_judged({"a": 1, "b": 1}, {("a", "b"): NONE}).pairs
+    found = replace(
+        pair.differences["balanced_accuracy"], value=0.174, low=0.023, high=0.307, p_value=0.03, p_holm=0.09
+    )
+    shown = replace(pair, differences=pair.differences | {"balanced_accuracy": found})
+    [told] = judged_pairs([shown], ["balanced_accuracy"])
+    assert "the interval is before the correction for several comparisons" in told.judged[0].details
+    assert "before the correction" in sentence(shown, "balanced_accuracy")
+    assert replace(found, p_value=0.09).why_not_shown == "the test is stricter than the interval"
+    assert replace(found, low=-0.01).why_not_shown == ""
+    assert replace(found, verdict="better").why_not_shown == ""
 
 
 def test_nothing_is_needed_to_show_what_is_shown(make_judged):

@@ -52,6 +52,18 @@ def test_lines_for_the_terminal_begin_with_what_has_a_verdict(findings):
     assert len(verdict_lines(findings)) == 4
 
 
+def test_an_interval_without_0_is_explained_on_the_terminal_too(findings):
+    first, *others = findings.judged.pairs
+    found = replace(
+        first.differences["balanced_accuracy"], value=-0.174, low=-0.307, high=-0.023, p_value=0.03, p_holm=0.09
+    )
+    pair = replace(first, differences=first.differences | {"balanced_accuracy": found})
+    odd = replace(findings, judged=replace(findings.judged, pairs=(pair, *others)))
+    told = "+17.4 points (+2.3 to +30.7), the interval is before the correction for several comparisons"
+    assert any(told in line for line in verdict_lines(odd))
+    assert "the interval is before the correction for several comparisons" in verdicts_markdown(odd)
+
+
 def test_one_system_has_nothing_to_be_compared_with(make_report, make_findings):
     report = make_report(["baseline"], (40, 20, 40), on_disk=False)
     findings = make_findings(report)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from wreckognize.evidence.claims import ClaimFigures
 from wreckognize.evidence.findings import Findings, SystemFindings
 from wreckognize.evidence.prevalence import PredictiveValue, PredictiveValues
-from wreckognize.reporting.evidence.phrases import as_set, in_percent, proportion_cell
+from wreckognize.reporting.evidence.phrases import as_set, in_percent, of_first, proportion_cell
 from wreckognize.reporting.tables import Cell, Group, Row, Table
 from wreckognize.reporting.wording import count, percent, plural
 
@@ -50,7 +50,7 @@ def claim_part(findings: Findings) -> ClaimPart:
         f"{RULE_WORDS[rule]} (this study's rule)" if rule == findings.claim_rule else RULE_WORDS[rule]
         for rule in rules
     )
-    groups = tuple(Group(system.name, _rows(system, findings.claim_rule)) for system in systems)
+    groups = tuple(Group(of_first(system), _rows(system, findings.claim_rule)) for system in systems)
     return ClaimPart(Table("Claims, decided by three rules", "Claims", columns, groups), notes)
 
 
@@ -62,7 +62,7 @@ def prevalence_table(findings: Findings) -> Table | None:
     return Table(
         f"Precision where {as_set(findings.prevalence)} of the photos show a vehicle",
         "Decision",
-        tuple(system.name for system in systems),
+        tuple(of_first(system) for system in systems),
         (
             Group(
                 "How often the decision is right",

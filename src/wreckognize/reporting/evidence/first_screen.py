@@ -10,9 +10,10 @@ from wreckognize.evidence.sample import FALSE_ALARM_RATES, ROC_AREA, found_at
 from wreckognize.evidence.verdicts import Evidence, Pair, Row, sentence
 from wreckognize.reporting.evidence.phrases import as_decimal, as_decimals, as_set, in_percent, with_minus
 from wreckognize.reporting.evidence.reservations import reservations
+from wreckognize.reporting.evidence.small import small_roles
 from wreckognize.reporting.evidence.verdicts import PRIMARY, needed_in_words, oriented, size_in_words
-from wreckognize.reporting.headline import Bar, Headline
-from wreckognize.reporting.wording import listed, percent
+from wreckognize.reporting.headline import AREA_MEASURE, Bar, Headline
+from wreckognize.reporting.wording import listed, percent, rate
 
 _UNKNOWN = "Which system is better cannot be said from this test set"
 _MEASURE = "balanced accuracy, the mean of vehicles found and of photos without a vehicle rightly left"
@@ -29,8 +30,9 @@ def with_evidence(head: Headline, findings: Findings) -> Headline:
     """
     judged = findings.judged
     systems = [row for row in judged.rows if not row.trivial]
-    by_area = bool(head.bars) and any(row.figures[_FOUND].value is None for row in systems)
+    by_area = head.measure == AREA_MEASURE
     verdict, *story = _story(judged, systems, head)
+    story[0] = " ".join((story[0], *small_roles(judged)))
     whiskers = (
         f"Whiskers and figures in brackets: {as_set(judged.level)} intervals, photos of one claim counted "
         "together. The verdicts compare systems on the same photos, so they can tell apart what the whiskers do not."
@@ -105,7 +107,7 @@ def _story(judged: Evidence, systems: Sequence[Row], head: Headline) -> tuple[st
         own = systems[0].figures[PRIMARY]
         interval = in_percent(own.low, own.high)
         known = f" Its balanced accuracy is {percent(own.value)} ({interval})." if interval else ""
-        return head.verdict, f"There is no other system to compare it with.{known}"
+        return _alone(systems[0], head), f"There is no other system to compare it with.{known}"
     standing = _Standing(judged.pairs, systems)
     verdict = verdict_line(judged)
     if not standing.said:
@@ -133,6 +135,16 @@ def _story(judged: Evidence, systems: Sequence[Row], head: Headline) -> tuple[st
         if pair.differences[figure].verdict != "cannot be said"
     ]
     return tuple(filter(None, (verdict, " ".join(in_cars), " ".join(parts))))
+
+
+def _alone(system: Row, head: Headline) -> str:
+    """The verdict on a single system: the share found with its interval, or that it cannot be said."""
+    found = system.figures[_FOUND]
+    if head.measure == AREA_MEASURE or found.value is None or found.low is None or found.high is None:
+        return f"How many damaged cars {system.name} finds cannot be said from this test set"
+    interval = in_percent(found.low, found.high)
+    at = rate(f"{max(FALSE_ALARM_RATES):g}")
+    return f"{system.name} finds {percent(found.value)} ({interval}) of the damaged cars at {at} false alarms"
 
 
 def _yardstick(systems: Sequence[Row], beaten: list[str]) -> str:
@@ -166,8 +178,9 @@ def _bars(bars: Sequence[Bar], systems: Sequence[Row], figure: str) -> tuple[Bar
         told.append(
             replace(
                 bar,
-                share=found.value,
-                value=f"{value} ({interval})" if interval else value,
+                # A bar without a whisker would look sure.
+                share=found.value if interval else 0.0,
+                value=f"{value} ({interval})" if interval else f"{value}, no interval: {found.why}",
                 detail=_at_own_threshold(rows[bar.system]),
                 low=found.low,
                 high=found.high,
@@ -178,7 +191,7 @@ def _bars(bars: Sequence[Bar], systems: Sequence[Row], figure: str) -> tuple[Bar
 
 def _at_own_threshold(system: Row) -> str:
     parts = [
-        f"{percent(found.value)} {words}"
+        f"{percent(found.value)} ({in_percent(found.low, found.high)}) {words}"
         for figure, words in (("damaged_found", "of the damaged cars found"), ("false_alarms", "false alarms"))
         if (found := system.figures[figure]).value is not None
     ]

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import re
 
+from wreckognize.evidence.findings import SystemFindings
 from wreckognize.evidence.intervals import Proportion
 from wreckognize.reporting.tables import Cell
-from wreckognize.reporting.wording import percent
+from wreckognize.reporting.wording import first_of, percent
 
 _PERCENT = "\N{NO-BREAK SPACE}%"
 _MINUS = "\N{MINUS SIGN}"
 _DASH = "\N{EN DASH}"
 _UNKNOWN = "cannot be said"
+
+
+def of_first(system: SystemFindings) -> str:
+    """A system's name above what is said of its first training only, which is all but its thresholds."""
+    return first_of(system.name, len(system.frozen))
 
 
 def in_percent(low: float | None, high: float | None) -> str:
@@ -30,22 +36,23 @@ def in_percent(low: float | None, high: float | None) -> str:
 def as_decimals(low: float | None, high: float | None) -> str:
     """An interval of figures from 0 to 1 that are not shares, such as areas.
 
-    >>> as_decimals(0.9, 0.95123)
-    '0.900–0.951'
+    >>> as_decimals(0.9, 0.95123), as_decimals(-0.1, 0.2)
+    ('0.900–0.951', '−0.100 to 0.200')
     """
     if low is None or high is None:
         return ""
     lower = low if low == 1 else min(low, 0.999)
-    return f"{lower:.3f}{_DASH}{high:.3f}"
+    between = " to " if lower < 0 else _DASH
+    return f"{lower:z.3f}{between}{high:z.3f}".replace("-", _MINUS)
 
 
 def as_decimal(value: float) -> str:
     """A figure that is not a share, at most 1; never rounded up to 1.
 
     >>> as_decimal(0.99972), as_decimal(1.0), as_decimal(-0.25)
-    ('>0.999', '1.000', '-0.250')
+    ('>0.999', '1.000', '−0.250')
     """
-    text = f"{value:.3f}"
+    text = f"{value:z.3f}".replace("-", _MINUS)
     return ">0.999" if text == "1.000" and value < 1 else text
 
 

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 from wreckognize.evidence.findings import Findings
 from wreckognize.reporting.evidence.slices import NO_HARD
-from wreckognize.reporting.evidence.thresholds import weakened
+from wreckognize.reporting.evidence.small import small_roles
+from wreckognize.reporting.evidence.thresholds import broken_promises, weakened
 from wreckognize.reporting.evidence.truth import change_in_words
 from wreckognize.reporting.evidence.verdicts import caveats
-from wreckognize.reporting.wording import listed, plural, visible
+from wreckognize.reporting.wording import count, listed, plural, visible
 
 _CHANGES_SHOWN = 3
 
@@ -17,6 +18,8 @@ _CHANGES_SHOWN = 3
 def reservations(findings: Findings) -> tuple[str, ...]:
     """One sentence or two each, the gravest first."""
     return (
+        *small_roles(findings.judged),
+        *broken_promises(findings),
         *_changes(findings),
         *_truth(findings),
         *_shortcuts(findings),
@@ -53,15 +56,25 @@ def _truth(findings: Findings) -> Iterator[str]:
 
 
 def _shortcuts(findings: Findings) -> Iterator[str]:
-    warned = [
-        system.name
-        for system in findings.systems
-        if system.shortcuts and system.shortcuts.trained and system.shortcuts.warnings
+    """Moves beyond chance only: among a dozen figures some move by 2 points by luck, and one photo of 27 is 3.7."""
+    checks = [system.shortcuts for system in findings.systems if system.shortcuts]
+    moved = [
+        check
+        for check in checks
+        if any(result.warning and result.moved_beyond_chance(check.move) for result in check.alterations)
     ]
+    warned = [check.system for check in moved if check.trained]
     if warned:
+        others = [check.system for check in moved if not check.trained]
+        yardstick = (
+            f" So did those of {listed(others)}, not trained here: alterations alone do some of that."
+            if others
+            else ""
+        )
         yield (
-            f"Figures of {listed(warned)} moved by more than 2 points when only the shape or the compression of photos "
-            "was changed: photo shape, not vehicles, may have been learnt (section Shortcuts)."
+            f"Figures of {listed(warned)} moved by more than 2 points, beyond chance, when only the shape or the "
+            f"compression of photos was changed: photo shape, not vehicles, may have been learnt (section Shortcuts)."
+            f"{yardstick}"
         )
     elif not any(system.shortcuts for system in findings.systems):
         yield "The check for shortcuts was switched off: whether photo shape was learnt is not known."
@@ -71,8 +84,8 @@ def _looks(findings: Findings) -> Iterator[str]:
     trainings = sum(len(system.frozen) for system in findings.systems)
     if findings.test.looks > trainings:
         yield (
-            f"The test set has been looked at {plural(findings.test.looks, 'time')}, for "
-            f"{plural(trainings, 'training')} reported here. What was changed after a look may "
+            f"{count(findings.test.looks)} sets of predictions have been judged on the test set, of which this report "
+            f"shows {count(trainings)}. What was changed after a look may "
             "fit these photos better than others."
         )
 

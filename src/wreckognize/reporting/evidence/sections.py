@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from wreckognize.evaluation.comparison import Comparison
 from wreckognize.evidence.findings import Findings
 from wreckognize.reporting.evidence.claims import ClaimPart, claim_part, prevalence_table
-from wreckognize.reporting.evidence.figures import figures_table
+from wreckognize.reporting.evidence.figures import figures_table, reasons
 from wreckognize.reporting.evidence.phrases import as_set
 from wreckognize.reporting.evidence.shortcuts import ShortcutPart, shortcut_part
 from wreckognize.reporting.evidence.slices import NO_HARD, SystemSlices, hard_table, system_slices
 from wreckognize.reporting.evidence.thresholds import (
     FrozenCard,
+    broken_promises,
     frozen_cards,
     third_answer_reasons,
     third_answer_table,
@@ -32,7 +33,9 @@ class EvidenceParts:
     figures: Table
     verdicts: VerdictPart
     frozen: tuple[FrozenCard, ...]
+    reasons: tuple[str, ...]
     weakened: str
+    broken: tuple[str, ...]
     third_answer: Table
     third_reasons: tuple[tuple[str, str, str], ...]
     claims: ClaimPart
@@ -58,12 +61,14 @@ def evidence_parts(findings: Findings, comparison: Comparison) -> EvidenceParts:
         figures=figures_table(findings.judged),
         verdicts=verdict_part(findings.judged),
         frozen=frozen_cards(findings),
+        reasons=reasons(findings.judged),
         weakened=weakened(findings),
+        broken=broken_promises(findings),
         third_answer=third_answer_table(findings),
         third_reasons=third_answer_reasons(findings),
         claims=claim_part(findings),
         prevalence=prevalence_table(findings),
-        slices=tuple(system_slices(system.slices) for system in findings.systems),
+        slices=tuple(system_slices(system) for system in findings.systems),
         hard=hard_table(findings),
         no_hard=NO_HARD,
         shortcuts=shortcut_part(findings),

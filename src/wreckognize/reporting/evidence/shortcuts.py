@@ -8,7 +8,7 @@ from wreckognize.evidence.changes import Change
 from wreckognize.evidence.findings import Findings
 from wreckognize.evidence.shapes import RoleShape, Separation, Spread
 from wreckognize.evidence.shortcuts import AlterationResult, ShortcutCheck
-from wreckognize.reporting.evidence.phrases import signed
+from wreckognize.reporting.evidence.phrases import of_first, signed, with_minus
 from wreckognize.reporting.tables import Cell, Group, Row, Table
 from wreckognize.reporting.wording import count, percent, visible
 
@@ -56,8 +56,16 @@ def shortcut_part(findings: Findings) -> ShortcutPart | None:
         return None
     first = checks[0]  # shapes are of the test photos, so the same for all
     return ShortcutPart(
-        warned=tuple(Warned(check.system, check.warnings) for check in checks if check.warnings),
-        conclusions=tuple((check.system, check.conclusion) for check in checks),
+        warned=tuple(
+            Warned(of_first(system), tuple(map(with_minus, check.warnings)))
+            for system in findings.systems
+            if (check := system.shortcuts) is not None and check.warnings
+        ),
+        conclusions=tuple(
+            (of_first(system), with_minus(check.conclusion))
+            for system in findings.systems
+            if (check := system.shortcuts) is not None
+        ),
         facts=first.facts,
         shapes=_shape_table(first.shapes),
         apart=_apart_table(first.separations),
@@ -148,7 +156,7 @@ def _change_table(findings: Findings, first: ShortcutCheck) -> Table | None:
     return Table(
         "What alterations changed",
         "Photos altered",
-        tuple(system.name for system in findings.systems),
+        tuple(of_first(system) for system in findings.systems),
         (Group("Share called a vehicle", rows(of_area=False)), Group("ROC area", rows(of_area=True))),
     )
 
@@ -172,4 +180,6 @@ def _change(result: AlterationResult | None, of_area: bool, move: float) -> Cell
     if change.low is not None and change.high is not None:
         small = f"{signed(change.low)} to {signed(change.high)}\n{small}"
     warned = result.warning is not None and abs(change.change) > move
+    if warned and not change.beyond_chance:
+        small = f"{small}\nwithin chance"
     return Cell(f"{signed(change.change)} points", small=small, tone="bad" if warned else "")

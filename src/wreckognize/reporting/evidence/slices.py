@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from wreckognize.evidence.findings import Findings
+from wreckognize.evidence.findings import Findings, SystemFindings
 from wreckognize.evidence.slices import SliceRow, SliceTable
-from wreckognize.reporting.evidence.phrases import in_percent, p_value
+from wreckognize.reporting.evidence.phrases import in_percent, of_first, p_value
 from wreckognize.reporting.tables import Cell, Group, Row, Table
 from wreckognize.reporting.wording import count, percent, plural, threshold, visible
 
@@ -30,6 +30,7 @@ class SliceLine:
         value: the share.
         interval: of it.
         rest: the share among the photos it is compared with.
+        against: which those are.
         photos: how many, and in how many groups.
         verdict: words, with the corrected p-value where there is one.
         tone: good, bad or nothing.
@@ -41,6 +42,7 @@ class SliceLine:
     value: str
     interval: str
     rest: str
+    against: str
     photos: str
     verdict: str
     p: str
@@ -57,7 +59,7 @@ class SystemSlices:
     Attributes:
         system: its name.
         threshold: its own.
-        worse: how many slices are surely worse.
+        worse: how many slices are worse beyond chance.
         note: how to read the table.
         lines: worst first.
         too_few: slices with too few photos, by name.
@@ -73,11 +75,12 @@ class SystemSlices:
     repeated: tuple[str, ...]
 
 
-def system_slices(table: SliceTable) -> SystemSlices:
+def system_slices(system: SystemFindings) -> SystemSlices:
     """One system's slices as text."""
+    table = system.slices
     said = [row for row in table.rows if row.share is not None]
     return SystemSlices(
-        system=table.system,
+        system=of_first(system),
         threshold=threshold(table.threshold),
         worse=sum(row.verdict == "worse" for row in said),
         note=table.note,
@@ -99,7 +102,7 @@ def hard_table(findings: Findings) -> Table | None:
     return Table(
         "False alarms on hard backgrounds",
         "Photos",
-        tuple(system.name for system in systems),
+        tuple(of_first(system) for system in systems),
         (
             Group(
                 f"{plural(findings.hard_backgrounds, 'hard background')} in the test set",
@@ -129,6 +132,7 @@ def _line(row: SliceRow) -> SliceLine:
         value=percent(row.share),
         interval=in_percent(row.low, row.high),
         rest=percent(row.rest),
+        against=_against(row),
         photos=f"{count(row.photos)}{groups}",
         verdict=f"{_MARKS.get(row.verdict, '')}{row.verdict}",
         p=p_value(row.p_adjusted),
@@ -137,6 +141,15 @@ def _line(row: SliceRow) -> SliceLine:
         low=row.low or 0.0,
         high=row.high or 0.0,
     )
+
+
+def _against(row: SliceRow) -> str:
+    """A role is compared with the other vehicles (a background has none to be compared with), all else within it."""
+    if row.rest is None:
+        return ""
+    if row.trait == "role":
+        return "all other vehicles"
+    return "the other backgrounds" if row.role == "background" else f"the other {_IN_ROLE[row.role]} cars"
 
 
 def _name(row: SliceRow) -> str:

@@ -8,15 +8,17 @@ from datetime import datetime
 
 from wreckognize.catalog import ROLES
 from wreckognize.evidence.findings import Findings, SystemFindings
+from wreckognize.evidence.intervals import Proportion
 from wreckognize.evidence.person import ThirdAnswerFigures
 from wreckognize.evidence.thresholds import ChosenThreshold, FrozenThreshold
-from wreckognize.reporting.evidence.phrases import as_set, proportion_cell
+from wreckognize.reporting.evidence.phrases import as_set, in_percent, of_first, proportion_cell
 from wreckognize.reporting.tables import Cell, Group, Row, Table
 from wreckognize.reporting.wording import count, listed, percent, plural, threshold
 
 _ROLE_WORDS = {"damaged": "damaged cars", "normal": "intact cars", "background": "backgrounds"}
 _NO_VEHICLE, _NO_BACKGROUND = "no test photo shows a vehicle", "every test photo shows a vehicle"
 _NEVER = "never"
+_BROKEN = "did not hold on this test"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +31,10 @@ class FrozenCard:
         thresholds: what it came to, for each training.
         kept: whether the rule could be kept in every training.
         promise: what holds for photos to come; empty where nothing is promised.
+        broken: how the promise did not hold on the test photos; empty where it did, or nothing is promised.
         why: what the rule did, or why it could not be kept; one sentence for each different outcome.
-        calibration: the photos that it was chosen on.
+        fixed: whether the study fixed it, so that the calibration photos had no say.
+        calibration: the photos that it, or else only the third answer, was chosen on.
         frozen: when.
     """
 
@@ -39,7 +43,9 @@ class FrozenCard:
     thresholds: str
     kept: bool
     promise: str
+    broken: str
     why: tuple[str, ...]
+    fixed: bool
     calibration: str
     frozen: str
 
@@ -48,7 +54,7 @@ def frozen_cards(findings: Findings) -> tuple[FrozenCard, ...]:
     """One card for systems whose threshold came about in just the same way, in the order of the comparison."""
     alike: dict[FrozenCard, list[SystemFindings]] = {}
     for system in findings.systems:
-        alike.setdefault(_card(system), []).append(system)
+        alike.setdefault(_card(system, findings), []).append(system)
     return tuple(
         replace(card, systems=tuple(system.name for system in systems), frozen=_frozen(systems))
         for card, systems in alike.items()
@@ -57,7 +63,7 @@ def frozen_cards(findings: Findings) -> tuple[FrozenCard, ...]:
 
 def third_answer_reasons(findings: Findings) -> tuple[tuple[str, str, str], ...]:
     """Each system, and what the lower and the upper threshold of its third answer promise, or why there is none."""
-    thirds = ((system.name, _first(system).third_answer) for system in findings.systems)
+    thirds = ((of_first(system), _first(system).third_answer) for system in findings.systems)
     return tuple((name, third.why_low, third.why_high) for name, third in thirds)
 
 
@@ -72,6 +78,43 @@ def weakened(findings: Findings) -> str:
     )
 
 
+def broken_promises(findings: Findings) -> tuple[str, ...]:
+    """A sentence for each promise that did not hold on the test photos.
+
+    It did not where the interval of the figure on the test photos lies above the promise, and so does the mean over
+    groups, which is what is promised.
+    """
+    sentences = [
+        f"The promise of {system.name}'s threshold {broken}."
+        for system in findings.systems
+        if (broken := _broken_threshold(system, findings))
+    ]
+    for system in findings.systems:
+        third, figures = _first(system).third_answer, system.third_answer
+        if _third_misses_broken(system):
+            share, interval = figures.misses.share, in_percent(figures.misses.low, figures.misses.high)
+            sentences.append(
+                f"The promise of the third answer of {of_first(system)} {_BROKEN}: {percent(share)} ({interval}) of "
+                f"the vehicles were answered “no vehicle”, at most {as_set(third.misses_at_most)} were promised."
+            )
+        if _third_alarms_broken(system):
+            share, interval = (
+                figures.false_alarms.share,
+                in_percent(figures.false_alarms.low, figures.false_alarms.high),
+            )
+            sentences.append(
+                f"The promise of the third answer of {of_first(system)} {_BROKEN}: {percent(share)} ({interval}) of "
+                f"the photos without a vehicle were answered “vehicle”, at most {as_set(third.false_alarms_at_most)} "
+                "were promised."
+            )
+    if sentences and findings.pinned_test:
+        sentences[-1] += (
+            f" Among the test photos are {count(findings.pinned_test)} of {count(findings.test.photos)} from sources "
+            "pinned to the test set, for which nothing is promised; they are in these figures."
+        )
+    return tuple(sentences)
+
+
 def third_answer_table(findings: Findings) -> Table:
     """What would go to a person, and what would still go wrong, on the test photos."""
     systems = findings.systems
@@ -83,7 +126,7 @@ def third_answer_table(findings: Findings) -> Table:
     return Table(
         "The third answer on the test photos",
         "Photos",
-        tuple(system.name for system in systems),
+        tuple(of_first(system) for system in systems),
         (
             Group(
                 "Thresholds",
@@ -113,7 +156,9 @@ def third_answer_table(findings: Findings) -> Table:
                     row(
                         "… promised for that mean, at most",
                         lambda own: _promised(
-                            _first(own).third_answer.low, _first(own).third_answer.misses_at_most
+                            _first(own).third_answer.low,
+                            _first(own).third_answer.misses_at_most,
+                            broken=_third_misses_broken(own),
                         ),
                     ),
                     row(
@@ -127,7 +172,9 @@ def third_answer_table(findings: Findings) -> Table:
                     row(
                         "… promised for that mean, at most",
                         lambda own: _promised(
-                            _first(own).third_answer.high, _first(own).third_answer.false_alarms_at_most
+                            _first(own).third_answer.high,
+                            _first(own).third_answer.false_alarms_at_most,
+                            broken=_third_alarms_broken(own),
                         ),
                     ),
                 ),
@@ -170,7 +217,7 @@ def moment(iso: str) -> str:
         return iso
 
 
-def _card(system: SystemFindings) -> FrozenCard:
+def _card(system: SystemFindings, findings: Findings) -> FrozenCard:
     """Its card, but for its name and time."""
     chosen = [frozen.chosen for frozen in system.frozen]
     promises = list(dict.fromkeys(own.guarantee for own in chosen if own.guarantee))
@@ -181,6 +228,8 @@ def _card(system: SystemFindings) -> FrozenCard:
         thresholds=_thresholds(system.frozen),
         kept=all(own.reached for own in chosen),
         promise="; ".join(promises) if all(own.guarantee for own in chosen) else "",
+        broken=_broken_threshold(system, findings),
+        fixed=first.rule == "fixed",
         why=() if first.rule == "fixed" and first.reached else _reasons(chosen, promises),
         calibration=(
             f"{plural(first.photos, 'calibration photo')} in {plural(first.groups, 'group')}: "
@@ -214,8 +263,39 @@ def _limit(value: float | None) -> Cell:
     return Cell(_NEVER, small="this answer is not given") if value is None else Cell(threshold(value))
 
 
-def _promised(limit: float | None, at_most: float) -> Cell:
-    return Cell("no promise") if limit is None else Cell(as_set(at_most))
+def _promised(limit: float | None, at_most: float, *, broken: bool) -> Cell:
+    if limit is None:
+        return Cell("no promise")
+    return Cell(as_set(at_most), small=_BROKEN if broken else "", tone="bad" if broken else "")
+
+
+def _above(found: Proportion, over_groups: float | None, limit: float | None, at_most: float) -> bool:
+    """Whether a figure on the test photos is surely above what was promised for its mean over groups."""
+    if limit is None or found.low is None or over_groups is None:
+        return False
+    return found.low > at_most and over_groups > at_most
+
+
+def _third_misses_broken(system: SystemFindings) -> bool:
+    third, figures = _first(system).third_answer, system.third_answer
+    return _above(figures.misses, figures.group_miss_share, third.low, third.misses_at_most)
+
+
+def _third_alarms_broken(system: SystemFindings) -> bool:
+    third, figures = _first(system).third_answer, system.third_answer
+    return _above(figures.false_alarms, figures.group_false_alarm_share, third.high, third.false_alarms_at_most)
+
+
+def _broken_threshold(system: SystemFindings, findings: Findings) -> str:
+    """How a threshold's promise about misses did not hold, on the mean over trainings; empty where it did."""
+    first = _first(system).chosen
+    if first.value is None or not all(own.chosen.guarantee for own in system.frozen):
+        return ""
+    recall = next(row.figures["recall"] for row in findings.judged.rows if row.name == system.name)
+    if recall.value is None or recall.low is None or recall.high is None or 1 - recall.high <= first.value:
+        return ""
+    interval = in_percent(1 - recall.high, 1 - recall.low)
+    return f"{_BROKEN}: {percent(1 - recall.value)} ({interval}) of the vehicles were missed"
 
 
 def _of_role(figures: ThirdAnswerFigures, role: str) -> int:

@@ -8,7 +8,7 @@ from wreckognize.evaluation.comparison import Comparison, SystemFigures
 from wreckognize.evidence.findings import Findings, GroupNotes, TestSetRecord, Unlocking
 from wreckognize.reporting.evidence.thresholds import moment
 from wreckognize.reporting.tables import Cell, Group, Row, Table
-from wreckognize.reporting.wording import count, decimal, percent, plural, visible
+from wreckognize.reporting.wording import count, decimal, first_of, percent, plural, visible
 
 _ROLE_WORDS = {"damaged": "damaged cars", "normal": "intact cars", "background": "backgrounds"}
 _REASONS = {
@@ -135,7 +135,7 @@ def agreement_table(systems: tuple[SystemFigures, ...]) -> Table | None:
     return Table(
         "Agreement with the teacher",
         "Teacher's boxes in the place of truth",
-        tuple(system.name for system in systems),
+        tuple(first_of(system.name, system.seeds) for system in systems),
         (
             Group(
                 f"{plural(first.photos, 'photo')} without human boxes, "
@@ -152,7 +152,7 @@ def change_in_words(change: Unlocking) -> Change:
         when=moment(change.when),
         reason=visible(change.reason, _LONGEST_REASON),
         what=(
-            f"{count(change.photos_before)} photos before; {count(change.added)} added, "
+            f"{plural(change.photos_before, 'photo')} before; {count(change.added)} added, "
             f"{count(change.removed)} removed"
         ),
     )
@@ -170,9 +170,10 @@ def looks_in_words(test: TestSetRecord) -> str:
     """How often the test set has been looked at."""
     if not test.looks:
         return "No look at the test set is on record."
+    sets = plural(test.looks, "set of predictions", "sets of predictions")
     return (
-        f"Looked at {plural(test.looks, 'time')}: so many different sets of predictions were judged on it. "
-        "Each further look after a change makes the test a little less of a test."
+        f"{sets} {'was' if test.looks == 1 else 'were'} judged on it (each training of a system gives one), and each "
+        "counts as a look. Judging another one after a change makes the test a little less of a test."
     )
 
 

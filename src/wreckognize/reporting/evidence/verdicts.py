@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from wreckognize.evidence.trainings import FEW_FREEDOM
 from wreckognize.evidence.verdicts import COMPARED, Difference, Evidence, Pair, Verdict, photos_needed_in_words
 from wreckognize.reporting.evidence.phrases import in_points, p_value, signed_decimal
 from wreckognize.reporting.wording import listed
@@ -38,6 +39,7 @@ class Judged:
         size: the difference and its interval.
         details: p-value, and photos that would be needed; each may be missing.
         why: what the verdict lacks.
+        not_shown: why no difference is shown although the interval leaves out 0; empty where that is not so.
     """
 
     figure: str
@@ -47,6 +49,7 @@ class Judged:
     size: str
     details: tuple[str, ...]
     why: str
+    not_shown: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +179,8 @@ def _judged(found: Difference) -> Judged:
         verdict=found.verdict,
         tone=tone,
         size=size_in_words(found),
-        details=tuple(filter(None, (p and f"{p} (Holm)", needed_in_words(found)))),
+        details=tuple(filter(None, (found.why_not_shown, p and f"{p} (Holm)", needed_in_words(found)))),
+        not_shown=found.why_not_shown,
         why=found.why or "",
     )
 
@@ -217,8 +221,17 @@ def caveats(judged: Evidence) -> tuple[str, ...]:
         )
     if several:
         sentences.append(
-            f"Trained several times: {listed(several)}. Figures are the mean over trainings; the spread "
-            "between trainings is in intervals and verdicts, which are so about the recipe."
+            f"Trained several times: {listed(several)}. Figures are the mean over trainings, but for those marked as "
+            "of the first one; the spread between trainings is in intervals and verdicts, which are so about the "
+            "recipe."
         )
-    sentences += [f"{row.name}: {row.note}." for row in trained if row.note and row.seeds > 1]
+    freedom = sum(row.seeds - 1 for row in trained)
+    if several and freedom < FEW_FREEDOM:
+        times = sum(row.seeds for row in trained if row.seeds > 1)
+        sentences.append(
+            f"The spread between trainings rests on {times} trainings in all, which say little about it: intervals are "
+            "wide for that, and the spread is never taken to be less than what one photo makes."
+        )
+    else:
+        sentences += [f"{row.name}: {row.note}." for row in trained if row.note and row.seeds > 1]
     return tuple(sentences)
