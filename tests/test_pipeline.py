@@ -183,7 +183,7 @@ def test_a_person_is_asked_where_no_promise_holds(finished):
     assert third.low is None
     assert third.high is None
     with (result.folder / "report" / "decisions.csv").open(encoding="utf-8") as rows:
-        assert {row["answer"] for row in csv.DictReader(rows)} == {"to_a_person"}
+        assert {row["third_answer"] for row in csv.DictReader(rows)} == {"to_a_person"}
 
 
 def test_every_system_of_a_run_decides_about_new_photos(finished, capsys):

@@ -179,7 +179,7 @@ def test_decisions_add_up_to_the_figures(scores):
 def test_decisions_csv_is_sorted_by_photo_then_as_systems_came(scores):
     text = decisions_csv([decisions(scores, "ver6", 0.1), decisions(scores, "baseline", 0.25)])
     rows = read(text)
-    assert text.splitlines()[0] == "photo,role,truth,system,score,threshold,decision,correct,answer"
+    assert text.splitlines()[0] == "photo,role,truth,system,score,threshold,decision,correct,third_answer"
     assert [(row["photo"], row["system"]) for row in rows] == [
         (photo, system) for photo in ("a/b", "a/c", "a/d") for system in ("ver6", "baseline")
     ]
@@ -204,9 +204,9 @@ def test_decisions_csv_holds_no_formulas(make_photos, make_predictions, start):
 
 
 def test_no_system_gives_a_header_only():
-    assert decisions_csv([]) == "photo,role,truth,system,score,threshold,decision,correct,answer\n"
+    assert decisions_csv([]) == "photo,role,truth,system,score,threshold,decision,correct,third_answer\n"
 
 
 def test_a_third_answer_stands_beside_the_decision(scores):
     answers = ["to_a_person", "vehicle", "no_vehicle"]
-    assert decisions(scores, "ver6", 0.1, answers)["answer"].to_list() == answers
+    assert decisions(scores, "ver6", 0.1, answers)["third_answer"].to_list() == answers

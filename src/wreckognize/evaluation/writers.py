@@ -28,7 +28,7 @@ DECISION_SCHEMA = pl.Schema(
         "threshold": pl.Float64,
         "decision": pl.String,  # as truth
         "correct": pl.Boolean,
-        "answer": pl.String,  # "vehicle", "no_vehicle" or "to_a_person": the third answer, by its own two thresholds
+        "third_answer": pl.String,  # "vehicle", "no_vehicle" or "to_a_person", by two thresholds of its own
     }
 )
 
@@ -103,7 +103,7 @@ def decisions(scores: pl.DataFrame, system: str, threshold: float, answers: Sequ
             threshold=pl.lit(threshold, dtype=pl.Float64),
             decision=_in_words("called"),
             correct=pl.col("called") == pl.col("has_vehicle"),
-            answer=pl.Series(answers, dtype=pl.String) if answers else pl.lit(None, dtype=pl.String),
+            third_answer=pl.Series(answers, dtype=pl.String) if answers else pl.lit(None, dtype=pl.String),
         )
         .select(DECISION_SCHEMA.names())
     )
