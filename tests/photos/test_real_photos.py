@@ -11,7 +11,12 @@ pytestmark = [pytest.mark.photos, pytest.mark.slow]
 
 FEW = [f"sources.{name}.limit={count}" for name, count in
        {"damaged": 60, "whole-vehicle": 12, "normal": 40, "coco-cars": 10, "coco-background": 70}.items()]  # fmt: skip
-SMALL = ["teacher.imgsz=320", "systems.ver6.train.epochs=1", "systems.ver6.train.seeds=1"]
+SMALL = [
+    "teacher.imgsz=320",
+    "systems.ver6.train.epochs=1",
+    "systems.ver6.train.seeds=1",
+    *(f"systems.{name}.predict.threshold=0.1" for name in ("baseline", "ver6")),
+]
 
 
 @pytest.fixture(scope="module")

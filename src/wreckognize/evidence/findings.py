@@ -107,6 +107,8 @@ class SystemFindings:
         name: the system's.
         frozen: the threshold of each training, chosen before the test set was opened.
         third_answer: what would go to a person.
+        third_answer_free: the same on the test photos whose source is not pinned to the test set, for which alone a
+            promise is made; None where all are or none is.
         claims: its figures per claim under each of the three rules.
         predictive: precision at the study's own prevalence; None where the study names none.
         slices: where it is worse than its average.
@@ -120,6 +122,7 @@ class SystemFindings:
     predictive: PredictiveValues | None
     slices: SliceTable
     shortcuts: ShortcutCheck | None
+    third_answer_free: ThirdAnswerFigures | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

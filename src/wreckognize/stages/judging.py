@@ -153,10 +153,15 @@ def _system_findings(
     scores = photo_scores(photos, _predictions(run, system))
     frozen = tuple(frozen_threshold(run, system, number) for number in _numbers(system))
     threshold = frozen[0].chosen.threshold
+    third = frozen[0].third_answer
+    free = (photos["pinned"].fill_null("") != "test").to_numpy()
     return SystemFindings(
         name=system.name,
         frozen=frozen,
-        third_answer=third_answer_figures(scores, groups, frozen[0].third_answer, level=settings.level),
+        third_answer=third_answer_figures(scores, groups, third, level=settings.level),
+        third_answer_free=None
+        if free.all() or not free.any()
+        else third_answer_figures(scores.filter(free), groups[free], third, level=settings.level),
         claims=tuple(claim_figures(scores, groups, threshold, rule, level=settings.level) for rule in CLAIM_RULES),
         predictive=_predictive(scores, groups, threshold, settings.prevalence, settings.level),
         slices=slice_table(

@@ -281,7 +281,8 @@ def predictions_stage(system: SystemSettings, split: str, number: int = 0) -> st
 
 def predict(run: Run, system: SystemSettings, split: Literal["val", "test"], number: int = 0) -> None:
     """A system's ``number``-th training on a split -> ``predictions/`` in `Run.trained_folder`."""
-    looker = Looker.of_system(run, system, number, _frozen(run, system, number) if split == "test" else ())
+    twice = split == "test" and not plain_torch(system.predict)  # only coarse engines look a second time
+    looker = Looker.of_system(run, system, number, _frozen(run, system, number) if twice else ())
     stage = predictions_stage(system, split, number)
     folder = run.trained_folder(system, number) / "predictions"
     if "teacher" in run.workspace.stages and looker == Looker.of_teacher(run, run.study.teacher):

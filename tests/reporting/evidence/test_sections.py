@@ -84,7 +84,8 @@ def test_what_cannot_be_said_has_its_reason_in_sight(make_report, make_findings)
     report = make_report(["baseline", "ver6"], (60, 20, 0), on_disk=False)
     judged = make_findings(report).judged
     told, *_ = [text for text in reasons(judged) if "background" in text]
-    assert told.endswith("precision, F1, MCC and ROC area: cannot be said, the test set has no background photo.")
+    assert told.endswith(": cannot be said, the test set has no background photo.")
+    assert all(figure in told for figure in ("accuracy", "precision", "F1", "MCC", "ROC area", "false alarms"))
     few = make_findings(make_report(["baseline", "ver6"], (6, 20, 60), on_disk=False)).judged
     cell = row(figures_table(few), "5\xa0% false alarms")[0]
     assert cell.small.startswith("no interval: the damaged photos are too few to resample")
@@ -116,6 +117,17 @@ def test_a_promise_and_a_rule_that_was_not_kept_are_told_apart(small_report, mak
 def test_pinned_photos_weaken_a_promise(findings):
     assert weakened(findings) == ""
     assert weakened(replace(findings, pinned_test=40)).startswith("40 of 100 test photos come from sources")
+
+
+def test_the_third_answer_is_also_told_without_photos_of_pinned_sources(findings):
+    group = "The same without photos of sources pinned"
+    assert group not in [of.title[: len(group)] for of in third_answer_table(findings).groups]
+    without = replace(
+        findings, systems=tuple(replace(own, third_answer_free=own.third_answer) for own in findings.systems)
+    )
+    assert row(third_answer_table(without), "vehicles answered", group) == row(
+        third_answer_table(findings), "vehicles answered", "Answered wrongly"
+    )
 
 
 def test_the_third_answer_says_who_looks_at_what(findings):

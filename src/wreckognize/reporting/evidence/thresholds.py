@@ -110,7 +110,8 @@ def broken_promises(findings: Findings) -> tuple[str, ...]:
     if sentences and findings.pinned_test:
         sentences[-1] += (
             f" Among the test photos are {count(findings.pinned_test)} of {count(findings.test.photos)} from sources "
-            "pinned to the test set, for which nothing is promised; they are in these figures."
+            "pinned to the test set, for which nothing is promised; they are in these figures; "
+            "section Thresholds has them without."
         )
     return tuple(sentences)
 
@@ -178,6 +179,31 @@ def third_answer_table(findings: Findings) -> Table:
                         ),
                     ),
                 ),
+            ),
+            *_without_pinned(systems),
+        ),
+    )
+
+
+def _without_pinned(systems: Sequence[SystemFindings]) -> tuple[Group, ...]:
+    """The wrong answers on the photos for which alone a promise is made, where others are among the test photos."""
+    if any(system.third_answer_free is None for system in systems):
+        return ()
+
+    def row(label: str, cell: Callable[[ThirdAnswerFigures], Cell]) -> Row:
+        return Row(label, tuple(cell(own.third_answer_free) for own in systems if own.third_answer_free))
+
+    return (
+        Group(
+            "The same without photos of sources pinned to the test set",
+            (
+                row("vehicles answered “no vehicle”", lambda own: proportion_cell(own.misses, _NO_VEHICLE)),
+                row("… mean over groups", lambda own: Cell(percent(own.group_miss_share))),
+                row(
+                    "other photos answered “vehicle”",
+                    lambda own: proportion_cell(own.false_alarms, _NO_BACKGROUND),
+                ),
+                row("… mean over groups", lambda own: Cell(percent(own.group_false_alarm_share))),
             ),
         ),
     )
