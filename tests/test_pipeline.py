@@ -262,16 +262,6 @@ def test_a_test_set_without_photos_is_not_locked(tiny_weights, tmp_path):
     assert not (tmp_path / "run" / "test.lock.json").exists()
 
 
-def test_a_file_given_with_and_without_a_vehicle_is_named(tiny_weights, tmp_path):
-    file = write_study(tmp_path / "study", tiny_weights)
-    background = next((tmp_path / "study" / "coco" / "images").iterdir())
-    (tmp_path / "study" / "normal" / "twin.jpg").write_bytes(background.read_bytes())
-    pipeline.run(Study.load(file), out=tmp_path / "run", until="split")
-    notes = (tmp_path / "run" / "catalog" / "split.json").read_text(encoding="utf-8")
-    assert "one role is wrong" in notes
-    assert "normal/twin.jpg" in notes
-
-
 def test_the_resolved_study_runs_the_same(finished):
     _, _, result = finished
     given = Study.load(result.folder.parent / "study" / "study.yaml", overrides=CHANGES)
