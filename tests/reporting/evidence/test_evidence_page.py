@@ -39,7 +39,7 @@ def test_each_part_says_its_words(page):
         "better", "Before you rely on it", "Trained several times: ver5 (3 times) and ver6 (3 times)", "always vehicle",
         "never vehicle", "Nothing is promised for photos to come.", "it goes to a person", "(this study's rule)",
         "Precision where 80 % of the photos show a vehicle", "ver6 (first of 3 trainings): figures moved when",
-        "No hard backgrounds are in the test set", "Agreement with the teacher", "It was never changed since.",
+        "No hard backgrounds are in the test set", "Agreement with the teacher", "Its photos were never changed since.",
         "25 photos to review first", "No difference shown: the test set is too small to tell",
     ):  # fmt: skip
         assert words in page.text.replace("\xa0", " "), words
