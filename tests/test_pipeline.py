@@ -13,8 +13,10 @@ from studies import BACKGROUND, DAMAGED, NORMAL, WHOLE, tree, write_study
 from wreckognize import pipeline
 from wreckognize.cli.predicting import predict_photos
 from wreckognize.errors import LockError, UsageError, WorkspaceError
-from wreckognize.stages import learning, looking
+from wreckognize.progress import Silent
+from wreckognize.stages import deciding, learning, looking
 from wreckognize.stages.finished import finished_system
+from wreckognize.stages.run import Run
 from wreckognize.study import Study
 from wreckognize.workspace import open_workspace
 
@@ -184,6 +186,16 @@ def test_a_person_is_asked_where_no_promise_holds(finished):
     assert third.high is None
     with (result.folder / "report" / "decisions.csv").open(encoding="utf-8") as rows:
         assert {row["third_answer"] for row in csv.DictReader(rows)} == {"to_a_person"}
+
+
+def test_a_threshold_that_comes_out_the_same_keeps_its_time(finished):
+    file, _, result = finished
+    before = (result.folder / "systems" / "ver6" / "threshold.json").read_text()
+    with open_workspace(result.folder) as workspace:
+        workspace.forget(["threshold:ver6"])
+        run = Run(Study.load(file), workspace, Silent())
+        deciding.freeze_threshold(run, run.study.system("ver6"))
+    assert (result.folder / "systems" / "ver6" / "threshold.json").read_text() == before
 
 
 def test_every_system_of_a_run_decides_about_new_photos(finished, capsys):

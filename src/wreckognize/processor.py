@@ -20,6 +20,11 @@ def has_bfloat16() -> bool:
     return bool(_flags() & _BFLOAT16_FLAGS)
 
 
+def sees_gpu() -> bool:
+    """Whether a driver for GPUs of NVIDIA is loaded (Linux); torch itself is not asked, for that takes seconds."""
+    return Path("/dev/nvidiactl").exists()
+
+
 def has_int8() -> bool:
     """Whether the processor has dot products of int8; without them int8 gains little."""
     return bool(_flags() & _INT8_FLAGS)

@@ -23,7 +23,7 @@ def main() -> None:
     arguments = parser.parse_args()
     study = load(arguments.out.with_name(arguments.out.name + "-study"), arguments.overrides)
     result = study.run(out=arguments.out, only=arguments.only, progress=Console())
-    print_comparison(result.comparison)
+    print_comparison(result.comparison, result.findings)
     print(f"report: {result.page}")
 
 

@@ -29,7 +29,7 @@ def main() -> None:
     photos = make(arguments.out.with_name(arguments.out.name + "-photos"), scale=0.1, progress=Console()).folder
     study = Study.from_mapping(study_of(arguments.only or RECIPES), photos)
     result = study.run(out=arguments.out, progress=Console())
-    print_comparison(result.comparison)
+    print_comparison(result.comparison, result.findings)
 
 
 def study_of(recipes: list[str] | tuple[str, ...]) -> dict[str, object]:

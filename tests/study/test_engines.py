@@ -74,6 +74,17 @@ def test_what_the_machine_lacks_is_said_before_anything_is_done(study, monkeypat
     assert study(predict={**section, "device": "cpu"}).system("base").predict.precision == "bfloat16"
 
 
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_a_narrow_format_of_torch_without_a_gpu_is_refused_before_the_training(study, monkeypatch, precision):
+    monkeypatch.setattr(processor, "has_bfloat16", lambda: False)
+    monkeypatch.setattr(processor, "sees_gpu", lambda: False)
+    found = dict(problems_of(study, predict={"precision": precision}))
+    assert f"{precision}, which this processor does not have" in found["systems.base.predict.precision"]
+    monkeypatch.setattr(processor, "sees_gpu", lambda: True)
+    assert study(predict={"precision": precision}).system("base").predict.precision == precision
+    assert problems_of(study, predict={"precision": precision, "device": "cpu"})
+
+
 def test_the_doctor_shows_the_engines(monkeypatch):
     checks = {check.name: check for check in diagnose()}
     assert {"openvino", "onnxruntime", "nncf"} <= checks.keys()

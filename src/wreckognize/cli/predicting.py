@@ -75,7 +75,9 @@ def predict_photos(
 
     if engine not in get_args(EngineName):
         raise UsageError(
-            f"no engine is called {engine!r}",
+            f"no engine is called {engine!r}"
+            if engine != "auto"
+            else "`auto` compares engines on a study's photos",
             where="--engine",
             remedy=f"choose {' or '.join(get_args(EngineName))}",
         )
@@ -95,6 +97,8 @@ def predict_photos(
         third=system.third_answer if to_a_person else None,
     )
     choice = Choice(cast(EngineName, engine))
+    if decide.third is not None and not decide.thresholds:
+        typer.echo(f"every photo goes to a person: {decide.third.why_low}; {decide.third.why_high}", err=True)
     detector = open_engine(system.weights, choice, classes=system.classes, merge=system.merge)
     settings = StreamSettings(imgsz or system.imgsz, confidence=min((MIN_CONFIDENCE_SHOWN, *decide.thresholds)))
     lines: list[dict[str, Any]] = []

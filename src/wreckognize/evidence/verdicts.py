@@ -25,6 +25,9 @@ class Words:
     in_points: bool = True
 
 
+ALPHA = 0.05
+"""A test's p-value below it would show a difference at the usual level of 95 %."""
+
 UNREACHABLE = 1_000_000
 """Photos; a difference that would take more is not worth a forecast."""
 
@@ -130,10 +133,12 @@ class Difference:
 
     @property
     def why_not_shown(self) -> str:
-        """Why no difference is shown although the interval leaves out 0; empty where that is not so."""
+        """Why no difference is shown although interval or test alone would show one; empty where neither would."""
         beyond = self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
-        if not beyond or self.verdict != "no difference shown" or self.p_value is None or self.p_holm is None:
+        if self.verdict != "no difference shown" or self.p_value is None or self.p_holm is None:
             return ""
+        if not beyond:
+            return "the interval, in which the luck of trainings counts, holds 0" if self.p_holm < ALPHA else ""
         if self.p_holm > self.p_value:
             return "the interval is before the correction for several comparisons"
         return "the test is stricter than the interval"

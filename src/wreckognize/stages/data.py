@@ -336,9 +336,11 @@ def contrary_copies(photos: pl.DataFrame, links: pl.DataFrame) -> list[str]:
     if pairs.is_empty():
         return []
     named = "; ".join(f"{left} and {right}" for left, right in pairs.select("left", "right").head(5).iter_rows())
+    several = pairs.height > 1
     return [
-        f"{pairs.height} pairs of photos look the same, though one is given with a vehicle and the other without; one "
-        f"role is probably wrong, and figures with it: {named}{' ...' if pairs.height > 5 else ''}."
+        f"{pairs.height} pair{'s' if several else ''} of photos look the same, though one is given with a vehicle and "
+        f"the other without; one role is probably wrong, and figures with it: {named}"
+        f"{' ...' if pairs.height > 5 else ''}."
     ]
 
 

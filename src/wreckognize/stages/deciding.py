@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import polars as pl
@@ -48,6 +49,8 @@ def freeze_threshold(run: Run, system: SystemSettings, number: int = 0) -> None:
             predictions_sha256=sha256,
             frozen_at=datetime.now(UTC).isoformat(timespec="seconds"),
         )
+        if output.exists() and _same(before := frozen_threshold(run, system, number), frozen):
+            frozen = before  # nothing that decides is another: it was frozen then
         atomic_write(output, json.dumps(frozen.to_dict(), indent=1, ensure_ascii=False, allow_nan=False))
         if not frozen.chosen.reached:
             run.progress.say(f"  note: threshold of {system.name}: {frozen.chosen.why}")
@@ -63,6 +66,11 @@ def freeze_threshold(run: Run, system: SystemSettings, number: int = 0) -> None:
         "seed": run.study.seed,
     }
     run.workspace.run_stage(threshold_stage(system, number), inputs, [output], action)
+
+
+def _same(one: FrozenThreshold, other: FrozenThreshold) -> bool:
+    """Whether two thresholds differ in nothing but when they were frozen."""
+    return replace(one, frozen_at="") == replace(other, frozen_at="")
 
 
 def frozen_threshold(run: Run, system: SystemSettings, number: int = 0) -> FrozenThreshold:

@@ -21,11 +21,13 @@ def check_engine(settings: EngineSettings, key: Key, problems: Problems) -> None
     missing = [name for name in wanted if find_spec(name) is None]
     if missing:
         problems.add((*key, "engine"), f"{' and '.join(missing)} not installed", "the extra [export]", INSTALL)
-    on_cpu = settings.engine == "openvino"  # torch may find a GPU, which has it
-    if settings.precision == "bfloat16" and on_cpu and not processor.has_bfloat16():
-        found = "bfloat16, which this processor does not have"
-        problems.add((*key, "precision"), found, "float32 or int8", "delete `precision`, or use `engine: auto`")
     device = settings.device if isinstance(settings, PredictSettings) else None
+    on_cpu = settings.engine == "openvino" or device == "cpu" or not processor.sees_gpu()
+    lacks = (settings.precision == "bfloat16" and not processor.has_bfloat16()) or settings.precision == "float16"
+    if on_cpu and lacks:
+        found = f"{settings.precision}, which this processor does not have"
+        others = "float32 or int8" if settings.engine == "openvino" else "float32"
+        problems.add((*key, "precision"), found, others, "delete `precision`, or use `engine: auto`")
     if wanted and device not in (None, "cpu"):
         found, remedy = f"{device} with the engine {settings.engine}", "delete `device`, or use `engine: torch`"
         problems.add((*key, "device"), found, "cpu: this engine runs on the CPU", remedy)

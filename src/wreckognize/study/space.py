@@ -34,6 +34,8 @@ NOT_SEARCHED: Mapping[str, str] = {
     "train.seeds": "a search trains each setting once; train the best one from several seeds afterwards",
     "train.device": _SPEED,
     "predict.device": _SPEED,
+    "predict.engine": _SPEED,
+    "predict.precision": _SPEED,
     "predict.threshold": "it needs no training: a rule chooses it (`threshold: best_f1`)",
     "teacher.system": "make a system of the study for each teacher and compare them",
 }

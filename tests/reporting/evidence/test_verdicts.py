@@ -111,6 +111,13 @@ def test_nothing_is_needed_to_show_what_is_shown(make_judged):
     assert needed_in_words(pair.differences["roc_area"]) == ""
 
 
+def test_an_interval_that_holds_0_against_a_small_p_is_explained(make_judged):
+    [pair] = make_judged({"a": 1, "b": 1}, {("a", "b"): NONE}).pairs
+    found = replace(pair.differences["roc_area"], low=-0.1, high=0.2, p_value=0.03, p_holm=0.03)
+    assert "luck of trainings" in found.why_not_shown
+    assert replace(found, p_holm=0.3).why_not_shown == ""
+
+
 def test_a_difference_of_next_to_nothing_is_no_promise_of_millions_of_photos(make_judged):
     [pair] = make_judged({"a": 1, "b": 1}, {("a", "b"): NONE}).pairs
     found = replace(pair.differences["roc_area"], photos_needed=3412, groups_needed=1706)

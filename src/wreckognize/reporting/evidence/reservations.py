@@ -50,8 +50,8 @@ def _truth(findings: Findings) -> Iterator[str]:
         first = groups.contrary_pairs[0]
         yield (
             f"{plural(groups.contrary, 'pair')} of photos look the same, though one is given with a vehicle and the "
-            f"other without, {visible(first.left)} and {visible(first.right)} for one: a role is wrong, and figures "
-            "with it."
+            f"other without, {visible(first.left)} and {visible(first.right)} for one: a role is probably wrong, and "
+            "figures with it."
         )
 
 
