@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import time
+from dataclasses import replace
 
 import polars as pl
 import pytest
@@ -186,6 +187,20 @@ def test_a_person_is_asked_where_no_promise_holds(finished):
     assert third.high is None
     with (result.folder / "report" / "decisions.csv").open(encoding="utf-8") as rows:
         assert {row["third_answer"] for row in csv.DictReader(rows)} == {"to_a_person"}
+
+
+def test_what_is_known_of_test_photos_retrains_nothing(finished, tmp_path):
+    """A review of test photos changes what systems are judged by, not what they learnt from."""
+    file, _, result = finished
+    study = Study.load(file)
+    with open_workspace(result.folder) as workspace:
+        run = Run(study, workspace, Silent())
+        done = workspace.stages["train:ver6"].fingerprint
+        test = run.split.filter(split="test")["photo"]
+        other = pl.when(pl.col("photo").is_in(test.implode())).then(pl.lit("normal")).otherwise("role")
+        run.__dict__["catalog"] = replace(run.catalog, photos=run.catalog.photos.with_columns(role=other))
+        learning.train(run, study.system("ver6"))
+        assert workspace.stages["train:ver6"].fingerprint == done
 
 
 def test_a_threshold_that_comes_out_the_same_keeps_its_time(finished):

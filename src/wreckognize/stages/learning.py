@@ -16,6 +16,7 @@ from wreckognize.settings import SystemSettings, TrainSettings
 from wreckognize.stages.data import refuse_test_photos
 from wreckognize.stages.run import REVISIONS, Run, versions
 from wreckognize.study.weights import is_random
+from wreckognize.workspace import fingerprint_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,11 +108,14 @@ def train(run: Run, system: SystemSettings, number: int = 0) -> None:
         training / "work" / "results.csv",
     ]
     weights = run.start_weights(system.weights)
+    photos = _learnt(run, labelled)
     inputs = {
         "revision": REVISIONS["train"],
-        "labels": run.workspace.digest(f"label:{system.name}"),
-        "validation": run.workspace.digest("part"),
-        "photos": run.workspace.digest("collect")["catalog/photos.parquet"],
+        "labels": run.workspace.digest(f"label:{system.name}")[f"systems/{system.name}/labels.parquet"],
+        # Their pixels and their part, not what else is known of them: a review of test photos retrains nothing.
+        "photos": fingerprint_of(
+            {"rows": photos.select("photo", "split", "sha256", "width", "height", "plain").rows()}
+        ),
         "weights": weights if is_random(weights) else sha256_of(Path(weights)),
         "train": system.train.model_dump(mode="json", exclude={"seeds"}),
         "seed": seed,
@@ -121,10 +125,6 @@ def train(run: Run, system: SystemSettings, number: int = 0) -> None:
     def action() -> None:
         claim(training, json.dumps(inputs, sort_keys=True, default=str))
         (training / "result.json").unlink(missing_ok=True)  # the stage is to be done, whatever stands there
-        outcomes = pl.read_parquet(labelled / "photos.parquet").filter(pl.col("outcome") != "left_out")
-        photos = run.catalog.photos.join(outcomes.select("photo", "split"), on="photo")
-        # What chooses the threshold must not have chosen the epoch.
-        photos = photos.join(run.calibration_photos(), on="photo", how="anti")
         refuse_test_photos(run, photos, f"training of {system.name}")
         several = system.train.seeds > 1
         counts = dict(photos.group_by("split").len().iter_rows())
@@ -146,3 +146,13 @@ def train(run: Run, system: SystemSettings, number: int = 0) -> None:
         )
 
     run.workspace.run_stage(train_stage(system, number), inputs, outputs, action)
+
+
+def _learnt(run: Run, labelled: Path) -> pl.DataFrame:
+    """The photos that a system learns from, with their ``split``: train, and val to choose the epoch.
+
+    Without the calibration photos: what chooses the threshold must not have chosen the epoch.
+    """
+    outcomes = pl.read_parquet(labelled / "photos.parquet").filter(pl.col("outcome") != "left_out")
+    photos = run.catalog.photos.join(outcomes.select("photo", "split"), on="photo")
+    return photos.join(run.calibration_photos(), on="photo", how="anti").sort("photo")
