@@ -117,7 +117,8 @@ def machine() -> str:
     )
     flags = next((text.split(":", 1)[1].split() for text in lines if text.startswith("flags")), [])
     has = [flag for flag in ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16") if flag in flags]
-    return f"{model}, {os.cpu_count()} cores, {' '.join(has)}"
+    used = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{model}, {used} of {os.cpu_count()} cores, {' '.join(has)}"
 
 
 def write(rows: Sequence[Row], *, results: Path = RESULTS, page: Path = PAGE) -> None:
