@@ -36,7 +36,7 @@ cluster: $(STAMP) ## tests on a real Ray cluster of two local nodes and a real S
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[cluster]'
 	$(BIN)/pytest tests/scale
 
-photos: $(STAMP) ## the study on real photos (WRECKOGNIZE_PHOTOS), about two hours on two cores
+photos: $(STAMP) ## the study on real photos (WRECKOGNIZE_PHOTOS), two to five hours on two cores
 	$(BIN)/python tests/photos/run.py
 
 lint: $(STAMP) ## ruff, mypy, import contracts

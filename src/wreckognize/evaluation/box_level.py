@@ -20,6 +20,9 @@ from wreckognize.catalog import BOX_SCHEMA, VEHICLE, require_schema
 from wreckognize.evaluation.curves import PrecisionRecall, precision_recall_of
 from wreckognize.evaluation.image_level import require_predictions
 
+MAX_DETECTIONS = 100
+"""So many of a photo's boxes count, the most confident ones."""
+
 _CLASS_ID = 1
 _CORNERS = ("x1", "y1", "x2", "y2")
 
@@ -177,6 +180,8 @@ def _coco(photos: int, truth: pl.DataFrame, predictions: pl.DataFrame) -> tuple[
 def _average_precisions(drawn: COCO, found: COCO) -> NDArray[np.float64]:
     """Average precision at each IoU from 0.50 to 0.95, ``(10,)``."""
     evaluation = COCOeval(drawn, found, "bbox")
+    evaluation.params.area_rng, evaluation.params.area_rng_lbl = [[0, 1e10]], ["all"]  # none by size is asked for
+    evaluation.params.max_dets = [MAX_DETECTIONS]
     evaluation.evaluate()
     evaluation.accumulate()
     accumulated = cast("dict[str, Any]", evaluation.eval)  # None only before accumulate()
