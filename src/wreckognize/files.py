@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import io
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,6 +43,14 @@ def write_table(path: Path, table: pl.DataFrame) -> None:
     buffer = io.BytesIO()
     table.write_parquet(buffer)
     atomic_write(path, buffer.getvalue())
+
+
+def claim(folder: Path, key: str) -> None:
+    """Throw away what stands in a folder unless it was made from the same ``key``, so that it is not gone on with."""
+    owner = folder / "key.txt"
+    if folder.exists() and not (owner.exists() and owner.read_text(encoding="utf-8") == key):
+        shutil.rmtree(folder)
+    atomic_write(owner, key)
 
 
 def sha256_of(path: Path) -> str:

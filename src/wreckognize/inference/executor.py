@@ -7,14 +7,13 @@ are put together in the order of the table's rows, and each is done once.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, Self, TypeAlias
 
 import polars as pl
 
-from wreckognize.files import atomic_write, write_table
+from wreckognize.files import claim, write_table
 from wreckognize.progress import Progress
 
 Tables: TypeAlias = Mapping[str, pl.DataFrame]
@@ -93,7 +92,7 @@ def run_in_parts(
     Returns:
         The work's tables, the parts' one after the other.
     """
-    _claim(folder, key)
+    claim(folder, key)
     numbers = range(-(-table.height // size))
     parts = {number: table.slice(number * size, size) for number in numbers}
     whole_once = list(work.schemas)[-1]  # written last
@@ -107,13 +106,6 @@ def run_in_parts(
         kind: pl.concat([schema.to_frame(), *(pl.read_parquet(_file(folder, kind, number)) for number in numbers)])
         for kind, schema in work.schemas.items()
     }
-
-
-def _claim(folder: Path, key: str) -> None:
-    owner = folder / "key.txt"
-    if owner.exists() and owner.read_text(encoding="utf-8") != key:
-        shutil.rmtree(folder)
-    atomic_write(owner, key)
 
 
 def _file(folder: Path, kind: str, number: int) -> Path:

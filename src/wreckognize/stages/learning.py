@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
-from wreckognize.files import atomic_write, sha256_of
+from wreckognize.files import claim, sha256_of
 from wreckognize.progress import Progress
 from wreckognize.settings import SystemSettings, TrainSettings
 from wreckognize.stages.data import refuse_test_photos
@@ -80,14 +79,6 @@ def learn(
         trained_on=lesson.trained_on,
         each_epoch=each_epoch,
     )
-
-
-def claim(folder: Path, key: str) -> None:
-    """Throw away what stands in a folder unless it was made from the same ``key``, so that it is not gone on with."""
-    owner = folder / "key.txt"
-    if folder.exists() and not (owner.exists() and owner.read_text(encoding="utf-8") == key):
-        shutil.rmtree(folder)
-    atomic_write(owner, key)
 
 
 def train_stage(system: SystemSettings, number: int = 0) -> str:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from wreckognize.errors import MissingExtraError, StudyError, TrainingError, UsageError, WeightsError
-from wreckognize.files import atomic_write, held_file, sha256_of, write_table
+from wreckognize.files import atomic_write, claim, held_file, sha256_of, write_table
 from wreckognize.labeling.policies import LabelResult, make_labels
 from wreckognize.reporting.wording import hide_folders
 from wreckognize.search.figures import Figures, missing_for, trial_figures
@@ -30,7 +30,7 @@ from wreckognize.search.space import drawn_now
 from wreckognize.search.words import said_of_trial
 from wreckognize.settings import OBJECTIVES, SearchSettings, SystemAsTeacher, SystemSettings
 from wreckognize.stages.data import refuse_test_photos
-from wreckognize.stages.learning import Lesson, claim, learn
+from wreckognize.stages.learning import Lesson, learn
 from wreckognize.stages.looking import Looker, look, teacher_predictions
 from wreckognize.stages.run import Run
 from wreckognize.study.weights import is_random

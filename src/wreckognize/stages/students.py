@@ -10,11 +10,11 @@ from pathlib import Path
 import polars as pl
 
 from wreckognize.audit.folds import students_photos
-from wreckognize.files import sha256_of, write_table
+from wreckognize.files import claim, sha256_of, write_table
 from wreckognize.progress import Progress
 from wreckognize.settings import SystemSettings, TrainSettings
 from wreckognize.stages.data import refuse_test_photos
-from wreckognize.stages.learning import Lesson, claim, learn
+from wreckognize.stages.learning import Lesson, learn
 from wreckognize.stages.looking import Looker, look
 from wreckognize.stages.run import Run, versions
 from wreckognize.study.weights import is_random
