@@ -62,7 +62,6 @@ def _rows(name: str, weights: str, material: Material, folder: Path, *, photos: 
     whole, narrow = GOALS[name]
     whole_ones = [side for side in taken if side not in ("usual", "openvino int8")]
     best = min(whole_ones, key=lambda side: statistics.median(taken[side]))
-    )
     for side in SIDES:
         what = f"photos to predictions, {name}, {side}"
         goal = narrow if "int8" in side else whole if side == best else None
