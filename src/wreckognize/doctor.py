@@ -48,13 +48,23 @@ class Check:
     remedy: str = ""
 
 
+_ENGINES = {
+    name: "not installed: `engine: torch` only, or without int8" for name in EXPORT_MODULES if name != "onnx"
+}
+"""Packages of the extra ``[export]`` that run networks, and what is not to be had without them."""
+
+
 def diagnose(study: Path | None = None) -> list[Check]:
     """Look at the machine and the installation, and at a study if one is named."""
     checks = [
         python_check(tuple(sys.version_info[:3])),
         package_check("torch", ("torch",)),
         package_check("ultralytics", ("ultralytics-opencv-headless", "ultralytics")),
-        *(engine_check(name) for name in EXPORT_MODULES if name != "onnx"),
+        *(optional_check(name, lacks, INSTALL) for name, lacks in _ENGINES.items()),
+        optional_check("optuna", "not installed: no `wreckognize search`", 'pip install "wreckognize[search]"'),
+        optional_check(
+            "ray", "not installed: one machine only, no photos by URL", 'pip install "wreckognize[ray]"'
+        ),
         starter_check(starter_path()),
         gpu_check(),
         Check("cores", True, str(_cores())),
@@ -80,12 +90,12 @@ def package_check(name: str, distributions: Sequence[str]) -> Check:
     return Check(name, False, "not installed", 'pip install "wreckognize[yolo]"')
 
 
-def engine_check(name: str) -> Check:
-    """A package of the extra ``[export]``: faster engines, which nothing needs unless a study names them."""
+def optional_check(name: str, lacks: str, remedy: str) -> Check:
+    """A package that nothing needs unless a study or a command asks for it."""
     try:
         return Check(name, True, metadata.version(name))
     except metadata.PackageNotFoundError:
-        return Check(name, None, "not installed: `engine: torch` only, or without int8", INSTALL)
+        return Check(name, None, lacks, remedy)
 
 
 def starter_check(path: Path) -> Check:

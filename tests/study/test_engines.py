@@ -2,7 +2,7 @@ import pytest
 import yaml
 
 from wreckognize import processor
-from wreckognize.doctor import diagnose
+from wreckognize.doctor import diagnose, optional_check
 from wreckognize.errors import StudyError
 from wreckognize.study import Study
 
@@ -85,11 +85,9 @@ def test_a_narrow_format_of_torch_without_a_gpu_is_refused_before_the_training(s
     assert problems_of(study, predict={"precision": precision, "device": "cpu"})
 
 
-def test_the_doctor_shows_the_engines(monkeypatch):
+def test_the_doctor_shows_what_only_some_studies_need():
     checks = {check.name: check for check in diagnose()}
-    assert {"openvino", "onnxruntime", "nncf"} <= checks.keys()
-    from wreckognize.doctor import engine_check
-
-    absent = engine_check("no-such-engine")
+    assert {"openvino", "onnxruntime", "nncf", "optuna", "ray"} <= checks.keys()
+    absent = optional_check("no-such-package", "not installed: no wings", 'pip install "wreckognize[wings]"')
     assert absent.ok is None  # nothing needs it
-    assert "wreckognize[export]" in absent.remedy
+    assert "wings" in absent.remedy
