@@ -14,7 +14,7 @@ $(STAMP): pyproject.toml
 		{ echo "Python 3.11 or later is needed; name one with: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 2; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
 		{ echo "the venv module is missing; on Debian: apt-get install python3-venv"; exit 2; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[yolo,export,search,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[yolo,export,serve,search,dev]'
 	@touch $(STAMP)
 
 demo: $(STAMP) ## draw a collection, run a whole study over it, print table and report
