@@ -8,10 +8,12 @@ import os
 import platform
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from wreckognize.errors import LockError, UsageError
 from wreckognize.evaluation import writers
 from wreckognize.evaluation.box_level import TeacherAgreement, teacher_agreement
 from wreckognize.evaluation.comparison import (
@@ -51,15 +53,15 @@ def evaluate(run: Run, system: SystemSettings, number: int = 0) -> None:
     latency = run.path("systems", system.name, "latency.json")
     output = folder / "metrics.json"
     predicted = run.workspace.digest(predictions_stage(system, "test", number))
+    (sha256,) = predicted.values()
+    threshold = frozen_threshold(run, system, number).chosen.threshold
+    photos = run.photos_of("test").drop("split")
+    look = fingerprint_of({"predictions": sha256, "threshold": threshold, "truth": _truth_of_test(run, photos)})
 
     def action() -> None:
         timing = json.loads(latency.read_text(encoding="utf-8"))
         info = timing["info"]
-        (sha256,) = predicted.values()
-        threshold = frozen_threshold(run, system, number).chosen.threshold
-        photos = run.photos_of("test").drop("split")
-        seen = {"predictions": sha256, "threshold": threshold, "truth": _truth_of_test(run, photos)}
-        _note_look(run, system, fingerprint_of(seen))
+        _note_look(run, system, look)
         predictions = pl.read_parquet(folder / "predictions" / "test.parquet")
         figures = evaluate_system(
             system.name,
@@ -90,6 +92,27 @@ def evaluate(run: Run, system: SystemSettings, number: int = 0) -> None:
         "seeds": system.train.seeds,
     }
     run.workspace.run_stage(metrics_stage(system, number), inputs, [output], action)
+    _require_look(run, system, look)
+
+
+def _require_look(run: Run, system: SystemSettings, digest: str) -> None:
+    """Make sure that the record of looks still holds the one that a system's figures came from.
+
+    Raises:
+        LockError: it does not: the record was cut, so nobody can say how often the test set was looked at.
+    """
+    from wreckognize.curate.looks import read_looks
+
+    file = run.path(LOOKS_FILE)
+    looks = (
+        read_looks(file.read_text(encoding="utf-8", errors="replace"), where=str(file)) if file.exists() else ()
+    )
+    if digest not in {look.digest for look in looks}:
+        raise LockError(
+            f"the record of looks at the test set does not hold the one that the figures of {system.name} came from",
+            where=str(file),
+            remedy="put the file back as the run wrote it, or start a new run in another folder with --out DIR",
+        )
 
 
 def _note_look(run: Run, system: SystemSettings, digest: str) -> None:
@@ -101,7 +124,7 @@ def _note_look(run: Run, system: SystemSettings, digest: str) -> None:
     from wreckognize.curate.looks import Look, add_look
 
     file = run.path(LOOKS_FILE)
-    before = file.read_text(encoding="utf-8") if file.exists() else ""
+    before = file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
     now = datetime.now(UTC).isoformat(timespec="seconds")
     atomic_write(file, add_look(before, Look(when=now, what=(system.name,), digest=digest)))
 
@@ -186,12 +209,12 @@ def report(run: Run, names: list[str], findings: Findings) -> Comparison:
     files = ("comparison.json", "comparison.csv", "comparison.md", "decisions.csv", "index.html")
     outputs = [folder / name for name in files]
 
-    def action() -> None:
+    def action() -> list[Path]:
         atomic_write(outputs[0], writers.comparison_json(comparison))
         atomic_write(outputs[1], writers.comparison_csv(comparison))
         atomic_write(outputs[2], f"{writers.comparison_markdown(comparison)}\n{verdicts_markdown(findings)}")
         atomic_write(outputs[3], _decisions(run, comparison))
-        _write_page(run, comparison, findings)
+        return _write_page(run, comparison, findings)
 
     digest = run.workspace.digest
     searched = run.path("search", SUMMARY_FILE)
@@ -221,7 +244,8 @@ def _decisions(run: Run, comparison: Comparison) -> str:
     return writers.decisions_csv(tables)
 
 
-def _write_page(run: Run, comparison: Comparison, findings: Findings) -> None:
+def _write_page(run: Run, comparison: Comparison, findings: Findings) -> list[Path]:
+    """Write the page and its figures; return the figures' files."""
     from wreckognize.reporting.inputs import LABEL_PHOTO_SCHEMA, ReportInput, SystemReport
     from wreckognize.reporting.page import render, write_figures
 
@@ -257,8 +281,10 @@ def _write_page(run: Run, comparison: Comparison, findings: Findings) -> None:
         findings=findings,
     )
     atomic_write(run.path("report", "index.html"), render(page, run.progress))
-    for name, data in write_figures(page).items():
-        atomic_write(run.path("report", "figures", name), data)
+    plots = {run.path("report", "figures", name): data for name, data in write_figures(page).items()}
+    for file, data in plots.items():
+        atomic_write(file, data)
+    return list(plots)
 
 
 def _search_in_words(run: Run) -> str:
@@ -266,7 +292,14 @@ def _search_in_words(run: Run) -> str:
     file = run.path("search", SUMMARY_FILE)
     if not file.exists():
         return ""
-    found = SearchSummary(**json.loads(file.read_text(encoding="utf-8")))
+    try:
+        found = SearchSummary(**json.loads(file.read_bytes()))
+    except (ValueError, TypeError) as error:
+        raise UsageError(
+            "the summary of the search is not as it was written",
+            where=str(file),
+            remedy="run `wreckognize search` again, or remove the file: the report then says nothing of the search",
+        ) from error
     return "" if found.best is None else found.in_words()
 
 
