@@ -88,23 +88,36 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def atomic_folder(folder: Path) -> Iterator[Path]:
-    """Yield a folder to fill; on success all of it is synced to disk and renamed to ``folder``, else removed.
+def atomic_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
+    """Yield a new folder to write files into; on success it is synced to disk and renamed to ``path``, else removed.
 
-    ``folder`` itself must not be there by then, or be empty.
+    Args:
+        path: where it is to stand.
+        replace: take away a folder that stands there, once the new one is whole.
+
+    Raises:
+        FileExistsError: there is something at ``path`` already, and it is not to be replaced.
+        WriteError: the disk takes no more.
     """
-    part = folder.with_name(f"{folder.name}.{os.getpid()}{PART_SUFFIX}")
-    try:
-        with writing(folder):
-            part.mkdir(parents=True)
+    part = path.with_name(f"{path.name}.{os.getpid()}{PART_SUFFIX}")
+    with writing(path):
+        if not replace and os.path.lexists(path):
+            raise FileExistsError(str(path))
+        part.mkdir(parents=True)
+        try:
             yield part
-            for path in (*part.rglob("*"), part):
-                if not path.is_symlink():
-                    sync(path)
-            part.replace(folder)
-            sync(folder.parent)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+            for one in (*part.rglob("*"), part):
+                if not one.is_symlink():
+                    sync(one)
+            if replace and path.exists():
+                shutil.rmtree(path)
+            if os.path.lexists(path):  # an empty folder would be replaced silently
+                raise FileExistsError(str(path))
+            part.rename(path)
+            sync(path.parent)
+        finally:
+            if part.exists():
+                shutil.rmtree(part)
 
 
 def atomic_write(path: Path, data: bytes | str) -> None:

@@ -4,7 +4,7 @@ A stage is done when ``state.json`` has a record with its present fingerprint (s
 every output still has the size and time it had when the stage ended. Outputs are known by their sha256, so that a
 stage whose inputs came out the same is not run again. Where the process that held the folder last did not end by
 itself (it was killed, or the power failed), the bytes of all outputs are compared with that sha256 once, because a disk
-that lost power can keep a file's size and time without its bytes. ``state.json`` itself is kept twice.
+that lost power can keep a file's size and time without its bytes.
 
 A folder is held by one process alone, or by several together (the processes of a search): those may read what its
 stages made and write into folders of their own, but do no stage.
@@ -12,63 +12,30 @@ stages made and write into folders of their own, but do no stage.
 
 from __future__ import annotations
 
-import errno
 import fcntl
-import hashlib
-import json
 import os
 import shutil
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
 from wreckognize.errors import WorkspaceError
-from wreckognize.files import PART_SUFFIX, atomic_write, sha256_of, sync, writing
-from wreckognize.processes import Signature, this_process
+from wreckognize.files import PART_SUFFIX, sha256_of, writing
+from wreckognize.holding import LOCK_FILE, hold, holder_of, is_locked, is_signed, sign
+from wreckognize.state import (
+    STATE_COPY,
+    STATE_FILE,
+    OutputRecord,
+    StageRecord,
+    State,
+    fingerprint_of,
+    has_state,
+    read_state,
+)
 
-STATE_FILE = "state.json"
-STATE_COPY = "state.copy.json"
-LOCK_FILE = ".lock"
-WAIT_SECONDS = 0.5
-ORPHAN_SECONDS = 15.0
-"""How long to wait for what a killed run left behind: its training ends by itself as soon as it sees that."""
-
-_ENDED = "ended by itself, "
-
-
-class OutputRecord(BaseModel):
-    """One file a stage wrote."""
-
-    model_config = ConfigDict(frozen=True)
-
-    sha256: str
-    size: int
-    mtime_ns: int
-
-
-class StageRecord(BaseModel):
-    """What a finished stage was made from and what it made."""
-
-    model_config = ConfigDict(frozen=True)
-
-    fingerprint: str
-    finished: str  # UTC, ISO 8601
-    seconds: float
-    outputs: dict[str, OutputRecord]
-
-
-class State(BaseModel):
-    """``state.json``."""
-
-    model_config = ConfigDict(frozen=True)
-
-    format: int = 1
-    stages: dict[str, StageRecord] = {}
+UNSEALED = ("search/", "review/")  # written by commands that do not hold the folder alone
 
 
 class Workspace:
@@ -81,14 +48,13 @@ class Workspace:
         notes: what was found wrong with the folder when it was opened, in words.
     """
 
-    def __init__(self, root: Path, lock: int, *, shared: bool = False, doubted: bool = False) -> None:
+    def __init__(self, root: Path, lock: int, state: State, *, shared: bool, notes: Sequence[str] = ()) -> None:
         self.root = root
         self.lock_descriptor = lock
         self.shared = shared
-        self._state, self.notes = _read_state(root)
+        self.notes = tuple(notes)
+        self._state = state
         self._spoilt: set[str] = set()
-        if doubted:
-            self._compare_bytes()
 
     def path(self, *parts: str) -> Path:
         """A path below the run's folder."""
@@ -104,7 +70,7 @@ class Workspace:
         record = self._state.stages.get(stage)
         return record is not None and stage not in self._spoilt and self._untouched(record)
 
-    def _compare_bytes(self) -> None:
+    def compare_bytes(self) -> None:
         """Find the stages whose outputs are not what was written, though size and time may say so."""
         for stage, record in self._state.stages.items():
             for name, output in record.outputs.items():
@@ -114,14 +80,7 @@ class Workspace:
                     self.notes = (*self.notes, f"{name} is not as it was written; its step will be done again")
 
     def _untouched(self, record: StageRecord) -> bool:
-        for name, output in record.outputs.items():
-            try:
-                status = self.path(name).stat()
-            except FileNotFoundError:
-                return False
-            if status.st_size != output.size or status.st_mtime_ns != output.mtime_ns:
-                return False
-        return True
+        return all(output.fits(self.path(name)) for name, output in record.outputs.items())
 
     def digest(self, stage: str) -> dict[str, str]:
         """sha256 of each output of a finished stage, for the fingerprints of the stages that read them."""
@@ -162,21 +121,47 @@ class Workspace:
             fingerprint=fingerprint,
             finished=ended.isoformat(timespec="seconds"),
             seconds=round((ended - began).total_seconds(), 3),
-            outputs={path.relative_to(self.root).as_posix(): _record(path) for path in (*outputs, *further)},
+            outputs={
+                path.relative_to(self.root).as_posix(): OutputRecord.of(path) for path in (*outputs, *further)
+            },
         )
-        self._keep({**self._state.stages, stage: record})
+        self._keep(stages={**self._state.stages, stage: record})
         self._spoilt.discard(stage)
         return True
+
+    def _keep(self, **changes: Any) -> None:
+        self._state = self._state.model_copy(update=changes).sealed()
+        self._state.write(self.root)
+
+    def seal(self) -> None:
+        """Record the files that no stage names, so that `wreckognize verify` can tell a changed one.
+
+        A file that has the size and time it had when it was last recorded is not read again.
+        """
+        known = self._state.others
+        others: dict[str, OutputRecord] = {}
+        for name in self.unnamed():
+            path, before = self.path(name), known.get(name)
+            others[name] = before if before is not None and before.fits(path) else OutputRecord.of(path)
+        if others != known:
+            self._keep(others=others)
+
+    def unnamed(self) -> list[str]:
+        """The regular files of this folder that are no stage's output, sorted.
+
+        Without the lock, the record of stages itself and its copy, files that are still being written, and `UNSEALED`.
+        """
+        named = {name for record in self._state.stages.values() for name in record.outputs}
+        found = (path for path in self.root.rglob("*") if path.is_file() and not path.is_symlink())
+        names = (path.relative_to(self.root).as_posix() for path in found if path.suffix != PART_SUFFIX)
+        skipped = {*named, LOCK_FILE, STATE_FILE, STATE_COPY}
+        return sorted(name for name in names if name not in skipped and not name.startswith(UNSEALED))
 
     def forget(self, stages: Iterable[str]) -> None:
         """Drop records of stages that the study no longer has."""
         gone = set(stages) & set(self._state.stages)
         if gone:
-            self._keep({name: record for name, record in self._state.stages.items() if name not in gone})
-
-    def _keep(self, stages: Mapping[str, StageRecord]) -> None:
-        self._state = self._state.model_copy(update={"stages": dict(stages)})
-        _write_state(self.root, self._state)
+            self._keep(stages={name: record for name, record in self._state.stages.items() if name not in gone})
 
     def share(self) -> None:
         """Let others hold the folder too from now on.
@@ -188,13 +173,18 @@ class Workspace:
             return
         fcntl.flock(self.lock_descriptor, fcntl.LOCK_SH)  # lets go for a moment, and waits for who came in then
         self.shared = True
-        _sign(self.lock_descriptor)
-        if _read_state(self.root)[0] != self._state:
+        sign(self.lock_descriptor)
+        if read_state(self.root, mend=False)[0] != self._state:
             raise WorkspaceError(
                 "another run changed this folder meanwhile",
                 where=str(self.root),
                 remedy="run the same command again",
             )
+
+    @property
+    def state(self) -> State:
+        """The record as a whole."""
+        return self._state
 
     @property
     def stages(self) -> Mapping[str, StageRecord]:
@@ -206,9 +196,8 @@ class Workspace:
 def open_workspace(root: Path, *, beside: Callable[[str], None] | None = None) -> Iterator[Workspace]:
     """Make or open a run's folder and hold it until the end of the block.
 
-    The lock belongs to the open file, so it ends with the last process that holds it (a training child inherits it)
-    and never goes stale, whatever the lock file says. Where the run that signed it is gone, and only what it started
-    still holds it, that is waited for.
+    A training child inherits the lock. Where the run that signed it is gone, and only what it started still holds it,
+    that is waited for.
 
     Args:
         root: the folder.
@@ -232,19 +221,51 @@ def open_workspace(root: Path, *, beside: Callable[[str], None] | None = None) -
         ) from error
     try:
         with writing(root):
-            shared, before = _hold(descriptor, root, beside)
+            shared, killed = hold(descriptor, root, beside)
             if not shared:
                 _clear_parts(root)
-            doubted = not shared and Signature.read(before) is not None
-            workspace = Workspace(root, descriptor, shared=shared, doubted=doubted)
+            state, notes = read_state(root, mend=not shared)
+            workspace = Workspace(root, descriptor, state, shared=shared, notes=notes)
+            if killed and not shared:
+                workspace.compare_bytes()
             try:
                 yield workspace
             finally:
                 if not workspace.shared:
                     with suppress(OSError):  # a full disk; the next run then reads the outputs again, no more
-                        _sign(descriptor, _ENDED)
+                        sign(descriptor, ended=True)
                 if made and not workspace.stages:
                     _remove_empty_run(root)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def reading_workspace(root: Path) -> Iterator[Workspace]:
+    """A run's folder, only to be read; nothing in it is made, changed or removed.
+
+    Raises:
+        WorkspaceError: it is no run, a run is at work in it, or its state cannot be read.
+    """
+    if not (root / STATE_FILE).is_file():
+        raise WorkspaceError("not a run's folder", where=str(root), remedy="name one, e.g. runs/STUDY")
+    try:
+        descriptor = os.open(root / LOCK_FILE, os.O_RDONLY)
+    except FileNotFoundError:  # a copy without its lock file: nobody works in it
+        yield Workspace(root, -1, read_state(root, mend=False)[0], shared=True)
+        return
+    except OSError as error:
+        raise WorkspaceError(
+            f"cannot be read ({error.strerror})", where=str(root / LOCK_FILE), remedy="check its permissions"
+        ) from error
+    try:
+        if not is_locked(descriptor, fcntl.LOCK_SH):
+            raise WorkspaceError(
+                f"a run is at work in this folder: {holder_of(descriptor)}",
+                where=str(root),
+                remedy="wait until it ends",
+            )
+        yield Workspace(root, descriptor, read_state(root, mend=False)[0], shared=True)
     finally:
         os.close(descriptor)
 
@@ -270,102 +291,9 @@ def _refuse_strangers(root: Path) -> None:
     """A folder with anything in it that is not a run is somebody's; it is not written into."""
     names = sorted(entry.name for entry in root.iterdir())
     strangers = [name for name in names if name != LOCK_FILE and not name.endswith(PART_SUFFIX)]
-    if strangers and not {STATE_FILE, STATE_COPY} & set(names) and not _signed(root / LOCK_FILE):
+    if strangers and not has_state(root) and not is_signed(root / LOCK_FILE):
         raise WorkspaceError(
             f"the folder is not empty and is not a run (it holds {strangers[0]!r})",
             where=str(root),
             remedy="choose an empty or new folder with --out",
         )
-
-
-def _signed(lock: Path) -> bool:
-    """Whether a lock file is one of ours: a run whose state was removed is still a run."""
-    if not lock.is_file():
-        return False
-    return Signature.read(lock.read_text(encoding="utf-8", errors="replace").removeprefix(_ENDED)) is not None
-
-
-def _hold(descriptor: int, root: Path, beside: Callable[[str], None] | None) -> tuple[bool, str]:
-    """Lock the folder; whether others share it, and what the lock file said before."""
-    kinds = [fcntl.LOCK_EX] if beside is None else [fcntl.LOCK_EX, fcntl.LOCK_SH]
-    said = False
-    patience = time.monotonic() + ORPHAN_SECONDS
-    while True:
-        for kind in kinds:
-            if _locked(descriptor, kind):
-                before = _text_of(descriptor)
-                _sign(descriptor)
-                return kind == fcntl.LOCK_SH, before
-        holder = _text_of(descriptor)
-        signature = Signature.read(holder)
-        left_behind = signature is not None and signature.gone()
-        if beside is None and not (left_behind and time.monotonic() < patience):
-            raise WorkspaceError(
-                f"another run holds this folder: {holder or 'another process'}"
-                + (", which is gone; a process that it started still runs" if left_behind else ""),
-                where=str(root),
-                remedy="wait until it ends, or give this run another folder with --out",
-            )
-        if beside is not None and not said:
-            beside(f"waiting: another run holds {root}: {holder or 'another process'}")
-            said = True
-        time.sleep(WAIT_SECONDS)
-
-
-def _text_of(descriptor: int) -> str:
-    return os.pread(descriptor, 500, 0).decode(errors="replace").strip()
-
-
-def _locked(descriptor: int, kind: int) -> bool:
-    try:
-        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno not in {errno.EWOULDBLOCK, errno.EACCES}:
-            raise
-        return False
-    return True
-
-
-def _sign(descriptor: int, mark: str = "") -> None:
-    """Write into the lock file who holds it, for those who come later; with a mark, that it ended by itself."""
-    os.set_inheritable(descriptor, False)
-    text = f"{mark}{this_process()}\n".encode()
-    os.pwrite(descriptor, text, 0)  # before the rest is cut off: a full disk lets a block be written over
-    os.ftruncate(descriptor, len(text))
-
-
-def _write_state(root: Path, state: State) -> None:
-    text = state.model_dump_json(indent=1)
-    for name in (STATE_FILE, STATE_COPY):
-        atomic_write(root / name, text)
-
-
-def _read_state(root: Path) -> tuple[State, tuple[str, ...]]:
-    """The record of finished stages, and what was wrong with it; its copy where it is torn or gone."""
-    files = [root / name for name in (STATE_FILE, STATE_COPY)]
-    if not any(file.exists() for file in files):
-        _write_state(root, State())
-    for file in files:
-        with suppress(FileNotFoundError, ValidationError):  # then its copy is read
-            state = State.model_validate_json(file.read_bytes())
-            if file is files[0]:
-                return state, ()
-            _write_state(root, state)
-            return state, (f"{STATE_FILE} was torn or gone; its copy says which steps are finished",)
-    raise WorkspaceError(
-        "the record of finished stages cannot be read, nor can its copy",
-        where=str(files[0]),
-        remedy=f"put one of them back, or remove {STATE_FILE} and {STATE_COPY}: then all stages are done again",
-    )
-
-
-def _record(path: Path) -> OutputRecord:
-    sync(path)  # a library may have written it, and a record must not outlast what it speaks of
-    status = path.stat()
-    return OutputRecord(sha256=sha256_of(path), size=status.st_size, mtime_ns=status.st_mtime_ns)
-
-
-def fingerprint_of(inputs: Mapping[str, Any]) -> str:
-    """sha256 over the canonical JSON of ``inputs``."""
-    text = json.dumps(inputs, sort_keys=True, ensure_ascii=False, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()

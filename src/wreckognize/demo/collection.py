@@ -110,13 +110,11 @@ def make(folder: Path, *, seed: int = 0, scale: float = 1.0, progress: Progress 
         if (folder / _MARK).read_text() == mark:
             return finished
     try:
-        with atomic_folder(folder) as part:
+        with atomic_folder(folder, replace=True) as part:
             with (progress or Silent()).task("drawing", counts.total) as task:
                 _Painter(part, seed, task).draw_all(counts)
             shutil.copyfile(STUDY, part / STUDY.name)
             (part / _MARK).write_text(mark)
-            if folder.exists():
-                shutil.rmtree(folder)
     except OSError as error:
         raise UsageError(
             f"the collection could not be written ({error.strerror})",

@@ -33,8 +33,8 @@ from wreckognize.stages.data import refuse_test_photos
 from wreckognize.stages.learning import Lesson, learn
 from wreckognize.stages.looking import Looker, look, teacher_predictions
 from wreckognize.stages.run import Run
+from wreckognize.state import fingerprint_of
 from wreckognize.study.weights import is_random
-from wreckognize.workspace import fingerprint_of
 
 if TYPE_CHECKING:
     from wreckognize.search.store import Asked, Store
