@@ -4,6 +4,7 @@ WreckognizeError               what, where, what to do; carries the exit code of
 |- UsageError                  2: wrong use or wrong input
 |  |- StudyError               2: every problem of a study file at once
 |  |- WorkspaceError           2: the run's folder is held by another run, read-only, or not a run
+|  |- WriteError               2: the disk takes no more: no room, a quota, read-only, or it fails
 |  |- MissingExtraError        2: an optional part of the package is not installed
 |  |- StorageError             2: object storage is not there, may not be read, or keeps failing
 |  |- ClusterError             2: other machines cannot be used, or failed too often
@@ -90,6 +91,10 @@ class StudyError(UsageError):
 
 class WorkspaceError(UsageError):
     """The run's folder cannot be used."""
+
+
+class WriteError(UsageError):
+    """A file cannot be written: no room, a quota or limit is reached, or the disk is read-only or fails."""
 
 
 class MissingExtraError(UsageError):

@@ -80,7 +80,14 @@ def finished_system(folder: Path) -> Finished:
             remedy=f"choose among {', '.join(there)}" if there else "finish the run: wreckognize run STUDY.yaml",
         )
     system = _settings(study_file, own.name)
-    frozen = FrozenThreshold.from_dict(json.loads(frozen_file.read_text(encoding="utf-8")))
+    try:
+        frozen = FrozenThreshold.from_dict(json.loads(frozen_file.read_bytes()))
+    except (ValueError, TypeError, KeyError) as error:
+        raise UsageError(
+            "the threshold is not as it was written",
+            where=str(frozen_file),
+            remedy="finish the run again, it mends this: wreckognize run STUDY.yaml",
+        ) from error
     trained = load_recipe(system.recipe).trained
     weights = folder / "weights" / "best.safetensors"
     return Finished(
