@@ -335,6 +335,32 @@ def verify(
 
 
 @app.command()
+def serve(
+    weights: Annotated[
+        Path,
+        typer.Argument(
+            help="A system of a run (RUN/systems/NAME), or a .safetensors or .pt file.", metavar="SYSTEM"
+        ),
+    ],
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; 0.0.0.0 for all of this machine.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 for any.", min=0, max=65535)] = 8000,
+    drain: Annotated[
+        float,
+        typer.Option(help="Seconds in which photos are still taken after SIGTERM, while /readyz says 503.", min=0),
+    ] = 2.0,
+) -> None:
+    """Answer photos over HTTP: `POST /v1/inspect` with one photo or many gives verdicts, scores and boxes.
+
+    Example: `curl -F photos=@car.jpg http://127.0.0.1:8000/v1/inspect`
+    """
+    from wreckognize.cli.serving import serve_model
+
+    serve_model(weights, host=host, port=port, drain=drain)
+
+
+@app.command()
 def demo(
     out: Annotated[
         Path, typer.Option("--out", help="The run's folder; the drawn photos go to DIR-photos.", metavar="DIR")
