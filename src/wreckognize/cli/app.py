@@ -312,6 +312,29 @@ def predict(
 
 
 @app.command()
+def verify(
+    folder: Annotated[Path, typer.Argument(help="The folder of a finished run.", metavar="RUN")],
+    photos: Annotated[
+        bool, typer.Option("--photos/--no-photos", help="Read the sources' photos too, as far as they are there.")
+    ] = True,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Write everything to this JSON file as well.", metavar="FILE")
+    ] = None,
+) -> None:
+    """Check a finished run: every file against its recorded hash, every figure derived anew.
+
+    Thresholds, figures, intervals, verdicts, tables and the page are derived once more from the stored predictions and
+    the truth, and compared with what the run's folder says. A changed byte anywhere is named. Nothing is written.
+
+    Exit code 1 if anything differs. Example: `wreckognize verify runs/claims-2026`
+    """
+    from wreckognize.cli.verifying import verify_run
+
+    if not verify_run(folder, photos=photos, out=out):
+        raise typer.Exit(1)
+
+
+@app.command()
 def demo(
     out: Annotated[
         Path, typer.Option("--out", help="The run's folder; the drawn photos go to DIR-photos.", metavar="DIR")
