@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 
 class WreckognizeError(Exception):
@@ -178,11 +179,15 @@ class EngineError(WreckognizeError):
     exit_code = 1
 
 
+InputKind = Literal["unreadable", "not_a_photo", "too_many_pixels", "too_small", "pixel_format"]
+"""What is wrong with a photo, for programs: the reason is for people."""
+
+
 class InputError(WreckognizeError):
     """One photo or one label cannot be used. Stages turn it into a quarantine row; it never ends a run."""
 
     exit_code = 1
 
-    def __init__(self, reason: str, *, remedy: str, where: str = "") -> None:
-        self.reason = reason
+    def __init__(self, reason: str, *, remedy: str, where: str = "", kind: InputKind = "unreadable") -> None:
+        self.reason, self.kind = reason, kind
         super().__init__(reason, where=where, remedy=remedy)

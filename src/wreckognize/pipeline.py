@@ -146,7 +146,6 @@ def search(
             _advance(run, teacher, "train", teaches=True)
         if not workspace.shared:
             atomic_write(run.path("study.yaml"), study.resolved())
-            workspace.seal()
         plan = searching.prepare(run, settings)
         workspace.share()
         searching.make_trials(run, plan, lambda: search_results.publish(run, plan))
