@@ -27,7 +27,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         with part.open("rb") as file:
             os.fsync(file.fileno())
         part.replace(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     finally:
         part.unlink(missing_ok=True)
 
@@ -55,11 +55,11 @@ def atomic_folder(path: Path) -> Iterator[Path]:
             if file.is_file():
                 with file.open("rb") as opened:
                     os.fsync(opened.fileno())
-        _sync_folder(part)
+        sync_folder(part)
         if os.path.lexists(path):  # an empty folder would be replaced silently
             raise FileExistsError(str(path))
         part.rename(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     finally:
         if part.exists():
             shutil.rmtree(part)
@@ -109,7 +109,8 @@ def _flocked(descriptor: int, *, wait: bool) -> bool:
     return True
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Have the names in a folder reach the disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -107,7 +107,7 @@ BROKEN = [
     (["systems", "ver5", "recipe"], None, f"{SYSTEM}.recipe", "nothing", "one of baseline", ""),
     (["systems", "ver5", "weight"], "x", f"{SYSTEM}.weight", "unknown key", "one of", "did you mean 'weights'?"),
     (["systems", "ver5", "weights"], "empty.pt", f"{SYSTEM}.weights", "an empty file", "", "download it again"),
-    (["systems", "ver5", "weights"], "yolov8x.pt", f"{SYSTEM}.weights", "no such file", "", "ultralytics/assets"),
+    (["systems", "ver5", "weights"], "yolov8x.pt", f"{SYSTEM}.weights", "no such file", "", "`wreckognize fetch weights yolov8x"),
     (["systems", "ver5", "weights"], "best.onnx", f"{SYSTEM}.weights", "of the kind '.onnx'", "", "give a .pt"),
     (["systems", "ver5", "weights"], 8, f"{SYSTEM}.weights", "8", "text", ""),
     (["systems", "ver5", "merge"], "mean", f"{SYSTEM}.merge", "'mean'", "'max' or 'argmax'", ""),

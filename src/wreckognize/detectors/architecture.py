@@ -23,6 +23,8 @@ _KEYS = frozenset(
 _NUMBER = 1_000_000
 _TEXT = 100
 _LAYERS = 300
+_PARTS = 20_000
+_DEEP = 6
 _CLASSES = 10_000
 _ROOM = 4  # times the numbers in the file; a class branch may be built wider than the one in the file
 
@@ -38,7 +40,7 @@ def check_architecture(value: Any, where: Path) -> dict[str, Any]:
     value = {key: one for key, one in value.items() if key != "yaml_file"}
     if strange := [key for key in value if key not in _KEYS]:
         raise _wrong(f"a description with an unknown part {str(strange[0])[:_TEXT]!r}", where)
-    if not _plain(value, 0):
+    if not _plain(value):
         raise _wrong("a description that is more than numbers and names", where)
     activation = value.get("activation")
     if activation is not None and not (isinstance(activation, str) and _ACTIVATION.fullmatch(activation)):
@@ -103,17 +105,24 @@ def _list(value: Any) -> list[Any]:
     return list(value) if isinstance(value, list | tuple) else []
 
 
-def _plain(value: Any, depth: int) -> bool:
-    """Lists and tables of numbers and short texts."""
-    if depth > 6:
-        return False
-    if isinstance(value, dict):
-        return len(value) <= _LAYERS and all(_plain(key, 6) and _plain(one, depth + 1) for key, one in value.items())
-    if isinstance(value, list | tuple):
-        return len(value) <= _LAYERS and all(_plain(one, depth + 1) for one in value)
-    if isinstance(value, str):
-        return len(value) <= _TEXT
-    return value is None or (isinstance(value, bool | int | float) and abs(value) <= _NUMBER)
+def _plain(value: Any) -> bool:
+    """Lists and tables of numbers and short texts, not many of them: one list may stand in another a thousand times."""
+    waiting, seen = [(value, 0)], 0
+    while waiting:
+        one, depth = waiting.pop()
+        seen += 1
+        if seen > _PARTS or depth > _DEEP:
+            return False
+        if isinstance(one, dict):
+            waiting += [(inner, depth + 1) for pair in one.items() for inner in pair][:_PARTS]
+        elif isinstance(one, list | tuple):
+            waiting += [(inner, depth + 1) for inner in one[:_PARTS]]
+        elif isinstance(one, str):
+            if len(one) > _TEXT:
+                return False
+        elif one is not None and not (isinstance(one, bool | int | float) and abs(one) <= _NUMBER):
+            return False
+    return True
 
 
 def _wrong(what: str, where: Path) -> WeightsError:
