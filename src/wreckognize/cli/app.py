@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from wreckognize.cli.fetching import fetch
+from wreckognize.cli.options import Trust
 from wreckognize.cli.reviewing import review
 
 app = typer.Typer(
@@ -21,6 +23,7 @@ app = typer.Typer(
 )
 
 app.add_typer(review, name="review")
+app.add_typer(fetch, name="fetch")
 
 StudyFile = Annotated[
     Path, typer.Argument(help="The study file (YAML).", metavar="STUDY.yaml", show_default=False)
@@ -67,11 +70,12 @@ def _run_until(
     only: list[str] | None,
     unlock: str | None = None,
     on: str | None = None,
+    trust: list[str] | None = None,
 ) -> None:
     from wreckognize.cli.running import run_study
 
     overrides = [*(set_ or []), *([f"scale.on={on}"] if on else [])]
-    run_study(study, step, out=out, overrides=overrides, only=only or [], unlock=unlock)
+    run_study(study, step, out=out, overrides=overrides, only=only or [], unlock=unlock, trust=trust or [])
 
 
 def _show_version(wanted: bool) -> None:
@@ -93,7 +97,13 @@ def _options(
 
 @app.command()
 def run(
-    study: StudyFile, out: Out = None, set_: Set = None, only: Only = None, unlock: Unlock = None, on: On = None
+    study: StudyFile,
+    out: Out = None,
+    set_: Set = None,
+    only: Only = None,
+    unlock: Unlock = None,
+    on: On = None,
+    trust: Trust = None,
 ) -> None:
     """Do the whole study, from photos to report.
 
@@ -105,11 +115,13 @@ def run(
 
     Example: `wreckognize run study.yaml --only ver6`
     """
-    _run_until("report", study, out, set_, only, unlock, on)
+    _run_until("report", study, out, set_, only, unlock, on, trust)
 
 
 @app.command()
-def collect(study: StudyFile, out: Out = None, set_: Set = None, unlock: Unlock = None) -> None:
+def collect(
+    study: StudyFile, out: Out = None, set_: Set = None, unlock: Unlock = None, trust: Trust = None
+) -> None:
     """Read all sources into the catalog; what cannot be used goes to quarantine.csv with the reason.
 
     Opens every photo once and writes to none. Leaves `RUN/catalog/photos.parquet`, `RUN/catalog/boxes.parquet` and
@@ -117,11 +129,18 @@ def collect(study: StudyFile, out: Out = None, set_: Set = None, unlock: Unlock 
 
     Example: `wreckognize collect study.yaml`
     """
-    _run_until("collect", study, out, set_, None, unlock)
+    _run_until("collect", study, out, set_, None, unlock, None, trust)
 
 
 @app.command()
-def split(study: StudyFile, out: Out = None, set_: Set = None, unlock: Unlock = None, on: On = None) -> None:
+def split(
+    study: StudyFile,
+    out: Out = None,
+    set_: Set = None,
+    unlock: Unlock = None,
+    on: On = None,
+    trust: Trust = None,
+) -> None:
     """Collect, look at every photo once with the teacher, then split and lock the test set.
 
     Photos of one claim and photos that look alike stay together. Leaves `RUN/split.parquet` (train, val, test),
@@ -130,12 +149,18 @@ def split(study: StudyFile, out: Out = None, set_: Set = None, unlock: Unlock = 
 
     Example: `wreckognize split study.yaml`
     """
-    _run_until("split", study, out, set_, None, unlock, on)
+    _run_until("split", study, out, set_, None, unlock, on, trust)
 
 
 @app.command()
 def label(
-    study: StudyFile, out: Out = None, set_: Set = None, only: Only = None, unlock: Unlock = None, on: On = None
+    study: StudyFile,
+    out: Out = None,
+    set_: Set = None,
+    only: Only = None,
+    unlock: Unlock = None,
+    on: On = None,
+    trust: Trust = None,
 ) -> None:
     """Collect, split, and give every system the boxes that it learns from; nothing is trained.
 
@@ -145,12 +170,18 @@ def label(
 
     Example: `wreckognize label study.yaml --only ver6`
     """
-    _run_until("label", study, out, set_, only, unlock, on)
+    _run_until("label", study, out, set_, only, unlock, on, trust)
 
 
 @app.command()
 def train(
-    study: StudyFile, out: Out = None, set_: Set = None, only: Only = None, unlock: Unlock = None, on: On = None
+    study: StudyFile,
+    out: Out = None,
+    set_: Set = None,
+    only: Only = None,
+    unlock: Unlock = None,
+    on: On = None,
+    trust: Trust = None,
 ) -> None:
     """Everything up to the trained systems; the test set stays shut.
 
@@ -159,12 +190,18 @@ def train(
 
     Example: `wreckognize train study.yaml --only ver6 --set systems.ver6.train.epochs=5`
     """
-    _run_until("train", study, out, set_, only, unlock, on)
+    _run_until("train", study, out, set_, only, unlock, on, trust)
 
 
 @app.command()
 def evaluate(
-    study: StudyFile, out: Out = None, set_: Set = None, only: Only = None, unlock: Unlock = None, on: On = None
+    study: StudyFile,
+    out: Out = None,
+    set_: Set = None,
+    only: Only = None,
+    unlock: Unlock = None,
+    on: On = None,
+    trust: Trust = None,
 ) -> None:
     """Everything up to each system's figures on the locked test set.
 
@@ -173,12 +210,18 @@ def evaluate(
 
     Example: `wreckognize evaluate study.yaml`
     """
-    _run_until("evaluate", study, out, set_, only, unlock, on)
+    _run_until("evaluate", study, out, set_, only, unlock, on, trust)
 
 
 @app.command()
 def report(
-    study: StudyFile, out: Out = None, set_: Set = None, only: Only = None, unlock: Unlock = None, on: On = None
+    study: StudyFile,
+    out: Out = None,
+    set_: Set = None,
+    only: Only = None,
+    unlock: Unlock = None,
+    on: On = None,
+    trust: Trust = None,
 ) -> None:
     """Everything, ending with the report: the same as `run`, under the name of its last step.
 
@@ -188,7 +231,7 @@ def report(
 
     Example: `wreckognize report study.yaml --set evidence.prevalence=0.9`
     """
-    _run_until("report", study, out, set_, only, unlock, on)
+    _run_until("report", study, out, set_, only, unlock, on, trust)
 
 
 @app.command()
@@ -206,11 +249,12 @@ def doctor(
     study: Annotated[
         Path | None, typer.Argument(help="A study file to check as well.", metavar="[STUDY.yaml]")
     ] = None,
+    trust: Trust = None,
 ) -> None:
-    """Say what is missing (extras, weights, folders, GPU, disk) and what to do about it."""
+    """Say what is missing (extras, weights, folders, GPU, disk), what would be refused, and what to do about it."""
     from wreckognize.cli.checking import print_diagnosis
 
-    print_diagnosis(study)
+    print_diagnosis(study, trust or [])
 
 
 @app.command()
@@ -228,6 +272,7 @@ def audit(
     ] = None,
     out: Out = None,
     set_: Set = None,
+    trust: Trust = None,
 ) -> None:
     """Rank the photos whose label or truth is probably wrong, each with the reason; a page shows them.
 
@@ -236,7 +281,7 @@ def audit(
     """
     from wreckognize.cli.auditing import audit_study
 
-    audit_study(study, system=system, folds=folds, epochs=epochs, out=out, overrides=set_ or [])
+    audit_study(study, system=system, folds=folds, epochs=epochs, out=out, overrides=set_ or [], trust=trust or [])
 
 
 @app.command()
@@ -257,6 +302,7 @@ def search(
     ] = None,
     out: Out = None,
     set_: Set = None,
+    trust: Trust = None,
 ) -> None:
     """Look for a system's best settings on validation photos; the test set stays shut.
 
@@ -265,7 +311,15 @@ def search(
     """
     from wreckognize.cli.searching import search_study
 
-    search_study(study, trials=trials, minutes=minutes, storage=storage, out=out, overrides=set_ or [])
+    search_study(
+        study,
+        trials=trials,
+        minutes=minutes,
+        storage=storage,
+        out=out,
+        overrides=set_ or [],
+        trust=trust or [],
+    )
 
 
 @app.command()
@@ -349,6 +403,7 @@ def predict(
     engine: Annotated[
         str, typer.Option(help="What runs the network: torch, openvino or onnxruntime.", metavar="ENGINE")
     ] = "torch",
+    trust: Trust = None,
 ) -> None:
     """Look for vehicles in photos: one JSON line each, with verdict, score and boxes.
 
@@ -361,7 +416,14 @@ def predict(
     from wreckognize.cli.predicting import predict_photos
 
     done = predict_photos(
-        weights, photos, out=out, threshold=threshold, imgsz=imgsz, to_a_person=to_a_person, engine=engine
+        weights,
+        photos,
+        out=out,
+        threshold=threshold,
+        imgsz=imgsz,
+        to_a_person=to_a_person,
+        engine=engine,
+        trust=trust or [],
     )
     if not done:
         raise typer.Exit(1)

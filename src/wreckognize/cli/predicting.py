@@ -7,7 +7,7 @@ import glob
 import io
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -24,8 +24,7 @@ from wreckognize.evaluation.writers import csv_cell
 from wreckognize.evidence.person import ThirdAnswer
 from wreckognize.files import atomic_write
 from wreckognize.inference.stream import Look, PhotoFile, StreamSettings, look_at
-from wreckognize.stages.finished import Finished, finished_system
-from wreckognize.study import resolve_weights
+from wreckognize.stages.finished import Finished, finished_system, usable_weights
 
 DEFAULT_THRESHOLD, DEFAULT_IMGSZ = 0.10, 640
 MIN_CONFIDENCE_SHOWN = 0.10
@@ -42,6 +41,7 @@ def predict_photos(
     imgsz: int | None,
     to_a_person: bool = False,
     engine: str = "torch",
+    trust: Collection[str] = (),
 ) -> bool:
     """Look at photos and write one line each, in the order they were named.
 
@@ -53,6 +53,7 @@ def predict_photos(
         imgsz: None: the system's.
         to_a_person: give the third answer, by the system's two thresholds.
         engine: what runs the network.
+        trust: ``sha256:...`` of checkpoints that may be opened whatever they hold.
 
     Returns:
         Whether every photo could be read.
@@ -91,7 +92,7 @@ def predict_photos(
         raise UsageError(
             "one threshold and two at once", where="--threshold, --to-a-person", remedy="give one of both options"
         )
-    system = system_of(weights, to_a_person=to_a_person)
+    system = system_of(weights, to_a_person=to_a_person, trust=trust)
     decide = Decider(
         threshold=system.threshold if threshold is None else threshold,
         third=system.third_answer if to_a_person else None,
@@ -158,15 +159,14 @@ class Decider:
         return {"verdict": verdict, "threshold": None, "low": self.third.low, "high": self.third.high}
 
 
-def system_of(weights: Path, *, to_a_person: bool) -> Finished:
+def system_of(weights: Path, *, to_a_person: bool, trust: Collection[str] = ()) -> Finished:
     """The system of a run that ``weights`` names, or a weights file with this package's defaults.
 
     Raises:
         UsageError: there are no weights, or weights alone are asked for a third answer.
     """
     if weights.is_dir() or weights.parent.name in ("systems", "seeds"):
-        return finished_system(weights)
-    file = str(Path(resolve_weights(str(weights), Path.cwd())).absolute())
+        return finished_system(weights, trust)
     if to_a_person:
         raise UsageError(
             "a weights file has no thresholds for the third answer",
@@ -174,7 +174,7 @@ def system_of(weights: Path, *, to_a_person: bool) -> Finished:
             remedy="name a system of a run, e.g. runs/STUDY/systems/ver6",
         )
     return Finished(
-        weights=file,
+        weights=usable_weights(str(weights), Path.cwd(), trust),
         imgsz=DEFAULT_IMGSZ,
         classes=("car", "bus", "truck"),
         merge="max",

@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from wreckognize.cli.options import Trust
+
 review = typer.Typer(
     help="Let people review labels in Label Studio, or in any tool that reads COCO or YOLO files, most doubtful first; "
     "what they draw becomes truth. docs/review.md has the steps.",
@@ -62,6 +64,7 @@ def export(
     ] = False,
     again: Annotated[bool, typer.Option("--again", help="Also photos that were reviewed before.")] = False,
     out: _Out = None,
+    trust: Trust = None,
 ) -> None:
     """Copy photos into a folder with their labels drawn, most doubtful first.
 
@@ -73,7 +76,7 @@ def export(
     from wreckognize.stages.reviewing import export_review
     from wreckognize.study import Study
 
-    loaded = Study.load(study)
+    loaded = Study.load(study, trust=trust or [])
     done = export_review(
         loaded,
         out or Path("runs") / loaded.study,
@@ -138,6 +141,7 @@ def import_(
         ),
     ] = None,
     out: _Out = None,
+    trust: Trust = None,
 ) -> None:
     """Take people's boxes into the reviews file, which the study then names.
 
@@ -153,7 +157,7 @@ def import_(
 
     if source is None and not resolve:
         raise UsageError("no file is named", where="FILE_OR_DIR", remedy="name what the annotation tool exported")
-    loaded = Study.load(study)
+    loaded = Study.load(study, trust=trust or [])
     done = import_review(
         loaded,
         out or Path("runs") / loaded.study,
