@@ -24,7 +24,7 @@ REVISIONS = {
     "split": 3,
     "part": 2,
     "label": 1,
-    "train": 4,
+    "train": 5,
     "threshold": 1,
     "latency": 1,
     "evaluate": 2,
