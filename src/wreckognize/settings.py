@@ -66,6 +66,7 @@ class SourceBase(Settings):
     limit: Count | None = None
     split: SplitName | None = None
     max_failed: Share = 0.05
+    follow_links: Switch = False  # to files outside its folders
     hard: Switch = (
         False  # backgrounds that are likely to be mistaken: documents, interiors, engine bays, odometers
     )

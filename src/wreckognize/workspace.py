@@ -27,6 +27,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from wreckognize.errors import WorkspaceError
 from wreckognize.files import PART_SUFFIX, atomic_write, sha256_of
+from wreckognize.reading import RECORD_BYTES, read_regular
 
 STATE_FILE = "state.json"
 LOCK_FILE = ".lock"
@@ -279,8 +280,8 @@ def _read_state(root: Path) -> State:
     if not path.exists():
         atomic_write(path, State().model_dump_json(indent=1))
     try:
-        return State.model_validate_json(path.read_bytes())
-    except ValidationError as error:
+        return State.model_validate_json(read_regular(path, RECORD_BYTES))
+    except (OSError, ValidationError) as error:
         raise WorkspaceError(
             "the record of finished stages cannot be read",
             where=str(path),

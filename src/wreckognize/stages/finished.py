@@ -5,20 +5,19 @@ Read from the run's folder alone: the study's sources need not be there any more
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from wreckognize.detectors.port import Merge
-from wreckognize.errors import UsageError
+from wreckognize.errors import StudyError, UsageError
 from wreckognize.evidence.person import ThirdAnswer
-from wreckognize.evidence.thresholds import FrozenThreshold
+from wreckognize.evidence.thresholds import read_frozen
 from wreckognize.recipes import load_recipe
 from wreckognize.settings import PredictSettings
 from wreckognize.study import resolve_weights
+from wreckognize.study.reader import read_document
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +79,7 @@ def finished_system(folder: Path) -> Finished:
             remedy=f"choose among {', '.join(there)}" if there else "finish the run: wreckognize run STUDY.yaml",
         )
     system = _settings(study_file, own.name)
-    frozen = FrozenThreshold.from_dict(json.loads(frozen_file.read_text(encoding="utf-8")))
+    frozen = read_frozen(frozen_file)
     trained = load_recipe(system.recipe).trained
     weights = folder / "weights" / "best.safetensors"
     return Finished(
@@ -95,8 +94,8 @@ def finished_system(folder: Path) -> Finished:
 
 def _settings(study_file: Path, name: str) -> _System:
     try:
-        return _System.model_validate(yaml.safe_load(study_file.read_text(encoding="utf-8"))["systems"][name])
-    except (yaml.YAMLError, KeyError, TypeError, ValidationError) as error:
+        return _System.model_validate(read_document(study_file).content["systems"][name])
+    except (StudyError, KeyError, TypeError, ValidationError) as error:
         raise UsageError(
             f"the run's study file does not say how {name} looks at photos",
             where=str(study_file),
