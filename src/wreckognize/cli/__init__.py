@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 from wreckognize.errors import WreckognizeError
 
@@ -13,7 +14,13 @@ def main() -> None:
     from wreckognize.cli.console import harmless
 
     try:
-        app()
+        try:
+            app()
+        except OSError as error:
+            from wreckognize.files import writing  # reads Polars, which nothing needs that only shows help
+
+            with writing(Path.cwd()):
+                raise error
     except WreckognizeError as error:
         print(f"error: {harmless(str(error))}", file=sys.stderr)  # noqa: T201
         sys.exit(error.exit_code)

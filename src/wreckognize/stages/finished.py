@@ -62,7 +62,7 @@ def finished_system(folder: Path) -> Finished:
     Raises:
         UsageError: it is no system of a run, or its threshold was not frozen yet.
     """
-    own = folder.parent.parent if folder.parent.name == "seeds" else folder
+    own = own_folder(folder)
     study_file = own.parent.parent / "study.yaml"
     if own.parent.name != "systems" or not study_file.is_file():
         raise UsageError(
@@ -90,6 +90,11 @@ def finished_system(folder: Path) -> Finished:
         threshold=frozen.chosen.threshold,
         third_answer=frozen.third_answer,
     )
+
+
+def own_folder(folder: Path) -> Path:
+    """The folder of the system itself, of a further training of it too."""
+    return folder.parent.parent if folder.parent.name == "seeds" else folder
 
 
 def _settings(study_file: Path, name: str) -> _System:

@@ -6,8 +6,6 @@ made anew. So neither holds the run's folder, and photos can be exported while a
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +17,7 @@ import polars as pl
 
 from wreckognize.catalog import SPLITS, Catalog, SplitName
 from wreckognize.errors import UsageError
-from wreckognize.files import PART_SUFFIX, atomic_write
+from wreckognize.files import atomic_folder, atomic_write
 from wreckognize.progress import Progress, Silent
 from wreckognize.review import coco, labelstudio, yolo
 from wreckognize.review.answers import Incoming, check
@@ -186,20 +184,17 @@ def _write_export(target: Path, tasks: Sequence[Task], manifest: Manifest, progr
         case "yolo":
             files = yolo.files(tasks, manifest)
     files |= {MANIFEST: manifest_json(manifest), ORDER: order_csv(manifest).encode()}
-    part = target.with_name(f"{target.name}.{os.getpid()}{PART_SUFFIX}")
     try:
-        (part / PHOTOS).mkdir(parents=True)
-        copy_photos(tasks, manifest, part / PHOTOS, progress)
-        for name, content in files.items():
-            (part / name).parent.mkdir(exist_ok=True)
-            (part / name).write_bytes(content)
-        part.replace(target)
+        with atomic_folder(target) as part:
+            (part / PHOTOS).mkdir()
+            copy_photos(tasks, manifest, part / PHOTOS, progress)
+            for name, content in files.items():
+                (part / name).parent.mkdir(exist_ok=True)
+                (part / name).write_bytes(content)
     except OSError as error:
         raise UsageError(
             f"the export cannot be written ({error.strerror})", where=str(target), remedy="give another --into DIR"
         ) from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def import_review(
@@ -301,7 +296,14 @@ def _catalog(study: Study, run: Path) -> Catalog:
 def _read(file: Path, step: str) -> pl.DataFrame:
     if not file.exists():
         raise _not_yet(file, step)
-    return pl.read_parquet(file)
+    try:
+        return pl.read_parquet(file)
+    except pl.exceptions.PolarsError as error:
+        raise UsageError(
+            "the table is not as the run wrote it",
+            where=str(file),
+            remedy=f"let the run make it again: wreckognize {step} STUDY.yaml",
+        ) from error
 
 
 def _not_yet(where: Path, step: str) -> UsageError:
