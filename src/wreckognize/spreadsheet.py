@@ -17,7 +17,7 @@ from typing import Any
 import polars as pl
 
 _BREAKS = "\t\r\n\x0b\x0c\x85\u2028\u2029"
-_FORMULA = re.compile(rf"(?:^|[;{_BREAKS}])(?=[\s\x00-\x20\ufeff\"']*[=+\-@\uff1d\uff0b\uff0d\uff20])")
+_FORMULA = re.compile(rf"(?:^|[;{_BREAKS}])(?=[\s\x00-\x20\ufeff\"]*[=+\-@\uff1d\uff0b\uff0d\uff20])")
 _BREAK_FIRST = re.compile(rf"^(?=[{_BREAKS}])")
 
 

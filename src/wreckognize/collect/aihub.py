@@ -69,7 +69,7 @@ def read(
 def _decoded(content: bytes) -> Reading:
     try:
         return decode_reading(content)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise _spoilt() from error
 
 

@@ -169,7 +169,7 @@ def _recalled(path: bytes, size: int | None, mtime_ns: int | None, content: byte
         return None
     try:
         return _Look(_decoded(content), size, mtime_ns, content)
-    except msgspec.MsgspecError:  # spoilt, or written by something else
+    except (msgspec.MsgspecError, UnicodeDecodeError):  # spoilt, or written by something else
         return None
 
 
