@@ -66,6 +66,7 @@ class SourceBase(Settings):
     limit: Count | None = None
     split: SplitName | None = None
     max_failed: Share = 0.05
+    follow_links: Switch = False  # to files outside its folders
     hard: Switch = (
         False  # backgrounds that are likely to be mistaken: documents, interiors, engine bays, odometers
     )
@@ -228,7 +229,9 @@ class TrainSettings(BaseModel):
 
     def library_settings(self) -> dict[str, Any]:
         """What is handed to the library, without what was left to its defaults."""
-        return {key: value for key, value in self.model_dump(exclude={"seeds", "cache"}).items() if value is not None}
+        return {
+            key: value for key, value in self.model_dump(exclude={"seeds", "cache"}).items() if value is not None
+        }
 
 
 ThresholdRule = Literal[

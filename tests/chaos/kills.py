@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Literal
 
 import psutil
+
 from chaos.subject import RUN_SECONDS, Subject, digests, epochs_done, finish, leftovers, orphans, stages, start
 
 Victim = Literal["parent", "child", "group"]

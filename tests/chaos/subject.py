@@ -88,7 +88,9 @@ def command(study: Path, out: Path) -> list[str]:
     return [sys.executable, "-m", "wreckognize", "run", str(study), "--out", str(out)]
 
 
-def start(study: Path, out: Path, *, log: Path, hooked: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
+def start(
+    study: Path, out: Path, *, log: Path, hooked: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
     """Start a run in a process group of its own; what it says goes to ``log``."""
     environment = dict(os.environ)
     if hooked is not None:

@@ -106,7 +106,9 @@ def die_at(tmp_path_factory, monkeypatch):
     """A function that has the next training children kill themselves (-9) at the n-th batch or file sync."""
     site = tmp_path_factory.mktemp("site")
     (site / "sitecustomize.py").write_text(textwrap.dedent(DEADLY))
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")]).strip(os.pathsep))
+    monkeypatch.setenv(
+        "PYTHONPATH", os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")]).strip(os.pathsep)
+    )
 
     def set_moment(moment):
         monkeypatch.setenv("DIE_AT", moment)

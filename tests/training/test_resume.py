@@ -1,11 +1,10 @@
 """Killed at any moment, a training ends with the weights of one that was left alone, to the bit."""
 
 import json
-import re
 
 import pytest
-from training.conftest import Telling, events_of, go, lay_out, processes_of
 
+from training.conftest import Telling, events_of, go, lay_out
 from wreckognize.errors import TrainingError
 from wreckognize.training.curves import read_curves
 
@@ -17,7 +16,11 @@ def outcome(layout):
     folder = layout.folder.parent
     weights = folder.parent / "weights"
     result = json.loads((folder / "result.json").read_text())
-    told = {event["epoch"]: (event["map50_95"], event["roc_area"]) for event in events_of(folder) if event["event"] == "epoch"}
+    told = {
+        event["epoch"]: (event["map50_95"], event["roc_area"])
+        for event in events_of(folder)
+        if event["event"] == "epoch"
+    }
     return {
         "weights": (weights / "best.safetensors").read_bytes(),
         "card": (weights / "model.json").read_text(),
@@ -47,7 +50,11 @@ def killed(folder, weights, settings, seed, moments, die_at):
     go(layout, weights, settings, seed=seed, progress=progress)
     assert not list(training.glob("*state*")), "the state is left behind"
     assert not list(training.glob("best-*"))
-    return outcome(layout), progress.said, [event["epoch"] for event in events_of(training) if event["event"] == "start"]
+    return (
+        outcome(layout),
+        progress.said,
+        [event["epoch"] for event in events_of(training) if event["event"] == "start"],
+    )
 
 
 # 3 batches an epoch and, once warmed up, a step every 2: gradients are pending at the end of every other epoch.

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import glob
-import io
 import json
 import os
 from collections.abc import Collection, Iterator, Sequence
@@ -20,11 +17,12 @@ from wreckognize.cli.console import Console
 from wreckognize.collect.walk import PHOTO_SUFFIXES
 from wreckognize.detectors.port import Detector, EngineName
 from wreckognize.errors import InputError, UsageError
-from wreckognize.evaluation.writers import csv_cell
 from wreckognize.evidence.person import ThirdAnswer
 from wreckognize.files import atomic_write
 from wreckognize.inference.stream import Look, PhotoFile, StreamSettings, look_at
+from wreckognize.spreadsheet import rows_to_csv
 from wreckognize.stages.finished import Finished, finished_system, usable_weights
+from wreckognize.study.paths import is_glob, matches
 
 DEFAULT_THRESHOLD, DEFAULT_IMGSZ = 0.10, 640
 MIN_CONFIDENCE_SHOWN = 0.10
@@ -125,10 +123,8 @@ def expand(patterns: Sequence[str]) -> Iterator[Path]:
         path = Path(pattern)
         if path.is_dir():
             found = sorted(file for file in path.rglob("*") if file.suffix.lower() in PHOTO_SUFFIXES)
-        elif path.exists() or not glob.has_magic(pattern):
-            found = [path]
         else:
-            found = sorted(Path(name) for name in glob.glob(pattern, recursive=True))  # noqa: PTH207
+            found = matches(path) if is_glob(path) else [path]
         for file in found:
             if file not in seen:
                 seen.add(file)
@@ -236,10 +232,5 @@ def _json_lines(lines: list[dict[str, Any]]) -> str:
 
 
 def _csv(lines: list[dict[str, Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*COLUMNS, "boxes", "error"])
-    for line in lines:
-        cells = [*(line[key] for key in COLUMNS), len(line["boxes"]), line["error"]]
-        writer.writerow([csv_cell(cell) for cell in cells])
-    return text.getvalue()
+    rows = ([*(line[key] for key in COLUMNS), len(line["boxes"]), line["error"]] for line in lines)
+    return rows_to_csv([*COLUMNS, "boxes", "error"], rows)

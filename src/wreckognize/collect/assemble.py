@@ -22,8 +22,9 @@ from wreckognize.collect.labelwords import ZERO_AREA
 from wreckognize.collect.ledger import Ledger
 from wreckognize.collect.remembered import REMEMBERED_SCHEMA, Remembered
 from wreckognize.errors import InputError
-from wreckognize.images import ImageHeader, orient_boxes, verify
+from wreckognize.images import MAX_BYTES, ImageHeader, orient_boxes, verify
 from wreckognize.progress import Progress
+from wreckognize.reading import read_regular
 from wreckognize.settings import Source
 
 READER = f"photos-1-pillow-{version('pillow')}-{version('pillow-heif')}"
@@ -164,17 +165,21 @@ def _recalled(path: bytes, size: int | None, mtime_ns: int | None, content: byte
         status = os.stat(path)  # noqa: PTH116 - a path of bytes
     except OSError:
         return None
-    same = (status.st_size, status.st_mtime_ns) == (size, mtime_ns)
-    return _Look(_decoded(content), size, mtime_ns, content) if same else None
+    if (status.st_size, status.st_mtime_ns) != (size, mtime_ns):
+        return None
+    try:
+        return _Look(_decoded(content), size, mtime_ns, content)
+    except (msgspec.MsgspecError, UnicodeDecodeError):  # spoilt, or written by something else
+        return None
 
 
 def _look(path: bytes) -> _Look:
     photo = Path(os.fsdecode(path))
     try:
         status = photo.stat()  # before it is read, so that a change in between is seen next time
-        data = photo.read_bytes()
+        data = read_regular(photo, MAX_BYTES)
     except OSError as error:  # says nothing about next time
-        remedy = "put the file back, or give yourself the right to read it"
+        remedy = "put the file back as a whole photo, or give yourself the right to read it"
         return _Look(InputError("file cannot be read", where=error.strerror or "", remedy=remedy))
     try:
         opened: _Opened | InputError = _Opened(verify(data), hashlib.sha256(data).hexdigest())

@@ -6,22 +6,21 @@ Read from the run's folder alone: the study's sources need not be there any more
 from __future__ import annotations
 
 import atexit
-import json
 import tempfile
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from wreckognize.detectors.port import Merge
-from wreckognize.errors import UsageError
+from wreckognize.errors import StudyError, UsageError
 from wreckognize.evidence.person import ThirdAnswer
-from wreckognize.evidence.thresholds import FrozenThreshold
+from wreckognize.evidence.thresholds import read_frozen
 from wreckognize.recipes import load_recipe
 from wreckognize.settings import PredictSettings
 from wreckognize.study import resolve_weights
+from wreckognize.study.reader import read_document
 from wreckognize.study.weights import needs_trust
 
 
@@ -89,14 +88,7 @@ def finished_system(folder: Path, trust: Collection[str] = ()) -> Finished:
             remedy=f"choose among {', '.join(there)}" if there else "finish the run: wreckognize run STUDY.yaml",
         )
     system = _settings(study_file, own.name)
-    try:
-        frozen = FrozenThreshold.from_dict(json.loads(frozen_file.read_bytes()))
-    except (ValueError, TypeError, KeyError) as error:
-        raise UsageError(
-            "the threshold is not as it was written",
-            where=str(frozen_file),
-            remedy="finish the run again, it mends this: wreckognize run STUDY.yaml",
-        ) from error
+    frozen = read_frozen(frozen_file)
     trained = load_recipe(system.recipe).trained
     weights = folder / "weights" / "best.safetensors"
     return Finished(
@@ -132,8 +124,8 @@ def usable_weights(text: str, folder: Path, trust: Collection[str]) -> str:
 
 def _settings(study_file: Path, name: str) -> _System:
     try:
-        return _System.model_validate(yaml.safe_load(study_file.read_text(encoding="utf-8"))["systems"][name])
-    except (yaml.YAMLError, KeyError, TypeError, ValidationError) as error:
+        return _System.model_validate(read_document(study_file).content["systems"][name])
+    except (StudyError, KeyError, TypeError, ValidationError) as error:
         raise UsageError(
             f"the run's study file does not say how {name} looks at photos",
             where=str(study_file),

@@ -89,7 +89,9 @@ class PhotoStore:
     The file has no name, so nothing of it is left whatever ends the process.
     """
 
-    def __init__(self, block: NDArray[np.uint8], index: Mapping[str, tuple[int, tuple[int, ...], tuple[int, int]]]):
+    def __init__(
+        self, block: NDArray[np.uint8], index: Mapping[str, tuple[int, tuple[int, ...], tuple[int, int]]]
+    ):
         self._block = block
         self._index = index
 
