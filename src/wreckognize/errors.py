@@ -7,10 +7,12 @@ WreckognizeError               what, where, what to do; carries the exit code of
 |  |- MissingExtraError        2: an optional part of the package is not installed
 |  |- StorageError             2: object storage is not there, may not be read, or keeps failing
 |  |- ClusterError             2: other machines cannot be used, or failed too often
-|  `- WeightsError             2: weights are missing or are not what they were said to be
+|  |- WeightsError             2: weights are missing or are not what they were said to be
+|  `- BundleError              2: a bundle is missing something, was changed, or is of another version
 |- GuardError                  1: a guard or gate said no
 |  |- LeakError                1: photos stand on both sides of the split
 |  |- LockError                1: the locked test set would change
+|  |- ParityError              1: an exported model does not decide as the original does
 |  `- TooManyFailuresError     1: more of a source failed than the study allows
 |- TrainingError               1: a training process ended without a result
 |- EngineError                 1: an engine gave an answer that is none
@@ -114,6 +116,10 @@ class WeightsError(UsageError):
     """Weights are missing, unreadable, or of another architecture."""
 
 
+class BundleError(UsageError):
+    """A bundle is missing something, was changed since it was written, or is of another version."""
+
+
 class GuardError(WreckognizeError):
     """A guard or gate said no."""
 
@@ -130,6 +136,18 @@ class LeakError(GuardError):
 
 class LockError(GuardError):
     """The locked test set would change."""
+
+
+class ParityError(GuardError):
+    """An exported model does not decide as the original does.
+
+    Attributes:
+        photos: names of those whose verdict differs.
+    """
+
+    def __init__(self, what: str, *, remedy: str, photos: Sequence[str] = ()) -> None:
+        self.photos = tuple(photos)
+        super().__init__(what, remedy=remedy)
 
 
 class TooManyFailuresError(GuardError):

@@ -38,6 +38,33 @@ def atomic_write(path: Path, data: bytes | str) -> None:
         part.write_bytes(data.encode() if isinstance(data, str) else data)
 
 
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Yield a new folder to write files into; on success it is synced to disk and renamed to ``path``, else removed.
+
+    Raises:
+        FileExistsError: there is something at ``path`` already.
+    """
+    part = path.with_name(f"{path.name}.{os.getpid()}{PART_SUFFIX}")
+    if os.path.lexists(path):
+        raise FileExistsError(str(path))
+    part.mkdir(parents=True)
+    try:
+        yield part
+        for file in part.rglob("*"):
+            if file.is_file():
+                with file.open("rb") as opened:
+                    os.fsync(opened.fileno())
+        _sync_folder(part)
+        if os.path.lexists(path):  # an empty folder would be replaced silently
+            raise FileExistsError(str(path))
+        part.rename(path)
+        _sync_folder(path.parent)
+    finally:
+        if part.exists():
+            shutil.rmtree(part)
+
+
 def write_table(path: Path, table: pl.DataFrame) -> None:
     """Write a table as Parquet, whole or not at all."""
     buffer = io.BytesIO()

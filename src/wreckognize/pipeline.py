@@ -103,10 +103,13 @@ def run(
         for system in systems:
             _advance(run, system, until, teaches=system.name in teachers)
         if until != "report":
+            workspace.seal()
             return RunResult(folder, None)
         names = _reported(run, systems)
         findings = judging.findings(run, names)
-        return RunResult(folder, results.report(run, names, findings), findings)
+        comparison = results.report(run, names, findings)
+        workspace.seal()
+        return RunResult(folder, comparison, findings)
 
 
 def search(
@@ -141,6 +144,7 @@ def search(
             _advance(run, teacher, "train", teaches=True)
         if not workspace.shared:
             atomic_write(run.path("study.yaml"), study.resolved())
+            workspace.seal()
         plan = searching.prepare(run, settings)
         workspace.share()
         searching.make_trials(run, plan, lambda: search_results.publish(run, plan))

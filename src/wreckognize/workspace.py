@@ -30,6 +30,7 @@ from wreckognize.files import PART_SUFFIX, atomic_write, sha256_of
 
 STATE_FILE = "state.json"
 LOCK_FILE = ".lock"
+UNSEALED = ("search/", "review/")  # written by commands that do not hold the folder alone
 WAIT_SECONDS = 0.5
 
 
@@ -61,6 +62,17 @@ class State(BaseModel):
 
     format: int = 1
     stages: dict[str, StageRecord] = {}
+    others: dict[str, OutputRecord] = {}  # files that no stage names, as they were when the run last ended
+    seal: str = ""  # sha256 over all the rest, so that a changed byte in this file is seen too
+
+    def sealed(self) -> State:
+        """With the seal that belongs to it."""
+        return self.model_copy(update={"seal": self.digest})
+
+    @property
+    def digest(self) -> str:
+        """sha256 over the canonical JSON of everything but the seal."""
+        return fingerprint_of(self.model_dump(mode="json", exclude={"seal"}))
 
 
 class Workspace:
@@ -88,14 +100,7 @@ class Workspace:
         return record is not None and record.fingerprint == fingerprint and self._untouched(record)
 
     def _untouched(self, record: StageRecord) -> bool:
-        for name, output in record.outputs.items():
-            try:
-                status = self.path(name).stat()
-            except FileNotFoundError:
-                return False
-            if status.st_size != output.size or status.st_mtime_ns != output.mtime_ns:
-                return False
-        return True
+        return all(_is_as(self.path(name), output) for name, output in record.outputs.items())
 
     def digest(self, stage: str) -> dict[str, str]:
         """sha256 of each output of a finished stage, for the fingerprints of the stages that read them."""
@@ -138,17 +143,42 @@ class Workspace:
             seconds=round((ended - began).total_seconds(), 3),
             outputs={path.relative_to(self.root).as_posix(): _record(path) for path in outputs},
         )
-        self._state = self._state.model_copy(update={"stages": {**self._state.stages, stage: record}})
-        atomic_write(self.path(STATE_FILE), self._state.model_dump_json(indent=1))
+        self._keep(stages={**self._state.stages, stage: record})
         return True
+
+    def _keep(self, **changes: Any) -> None:
+        self._state = self._state.model_copy(update=changes).sealed()
+        atomic_write(self.path(STATE_FILE), self._state.model_dump_json(indent=1))
+
+    def seal(self) -> None:
+        """Record the files that no stage names, so that `wreckognize verify` can tell a changed one.
+
+        A file that has the size and time it had when it was last recorded is not read again.
+        """
+        known = self._state.others
+        others: dict[str, OutputRecord] = {}
+        for name in self.unnamed():
+            path, before = self.path(name), known.get(name)
+            others[name] = before if before is not None and _is_as(path, before) else _record(path)
+        if others != known:
+            self._keep(others=others)
+
+    def unnamed(self) -> list[str]:
+        """The regular files of this folder that are no stage's output, sorted.
+
+        Without the lock, the record of stages itself, files that are still being written, and `UNSEALED`.
+        """
+        named = {name for record in self._state.stages.values() for name in record.outputs}
+        found = (path for path in self.root.rglob("*") if path.is_file() and not path.is_symlink())
+        names = (path.relative_to(self.root).as_posix() for path in found if path.suffix != PART_SUFFIX)
+        skipped = {*named, LOCK_FILE, STATE_FILE}
+        return sorted(name for name in names if name not in skipped and not name.startswith(UNSEALED))
 
     def forget(self, stages: Iterable[str]) -> None:
         """Drop records of stages that the study no longer has."""
         gone = set(stages) & set(self._state.stages)
         if gone:
-            kept = {name: record for name, record in self._state.stages.items() if name not in gone}
-            self._state = self._state.model_copy(update={"stages": kept})
-            atomic_write(self.path(STATE_FILE), self._state.model_dump_json(indent=1))
+            self._keep(stages={name: record for name, record in self._state.stages.items() if name not in gone})
 
     def share(self) -> None:
         """Let others hold the folder too from now on.
@@ -167,6 +197,11 @@ class Workspace:
                 where=str(self.root),
                 remedy="run the same command again",
             )
+
+    @property
+    def state(self) -> State:
+        """The record as a whole."""
+        return self._state
 
     @property
     def stages(self) -> Mapping[str, StageRecord]:
@@ -214,6 +249,36 @@ def open_workspace(root: Path, *, beside: Callable[[str], None] | None = None) -
         os.close(descriptor)
 
 
+@contextmanager
+def reading_workspace(root: Path) -> Iterator[Workspace]:
+    """A run's folder, only to be read; nothing in it is made, changed or removed.
+
+    Raises:
+        WorkspaceError: it is no run, a run is at work in it, or its state cannot be read.
+    """
+    if not (root / STATE_FILE).is_file():
+        raise WorkspaceError("not a run's folder", where=str(root), remedy="name one, e.g. runs/STUDY")
+    try:
+        descriptor = os.open(root / LOCK_FILE, os.O_RDONLY)
+    except FileNotFoundError:  # a copy without its lock file: nobody works in it
+        yield Workspace(root, -1, shared=True)
+        return
+    except OSError as error:
+        raise WorkspaceError(
+            f"cannot be read ({error.strerror})", where=str(root / LOCK_FILE), remedy="check its permissions"
+        ) from error
+    try:
+        if not _locked(descriptor, fcntl.LOCK_SH):
+            raise WorkspaceError(
+                f"a run is at work in this folder: {_holder(descriptor)}",
+                where=str(root),
+                remedy="wait until it ends",
+            )
+        yield Workspace(root, descriptor, shared=True)
+    finally:
+        os.close(descriptor)
+
+
 def _remove_empty_run(root: Path) -> None:
     """Take away a folder that was made for a run in which no stage came to its end, unless it holds something."""
     if {entry.name for entry in root.iterdir()} <= {LOCK_FILE, STATE_FILE}:
@@ -243,7 +308,7 @@ def _hold(descriptor: int, root: Path, beside: Callable[[str], None] | None) -> 
             if _locked(descriptor, kind):
                 _sign(descriptor)
                 return kind == fcntl.LOCK_SH
-        holder = os.pread(descriptor, 500, 0).decode(errors="replace").strip() or "another process"
+        holder = _holder(descriptor)
         if beside is None:
             raise WorkspaceError(
                 f"another run holds this folder: {holder}",
@@ -254,6 +319,10 @@ def _hold(descriptor: int, root: Path, beside: Callable[[str], None] | None) -> 
             beside(f"waiting: another run holds {root}: {holder}")
             said = True
         time.sleep(WAIT_SECONDS)
+
+
+def _holder(descriptor: int) -> str:
+    return os.pread(descriptor, 500, 0).decode(errors="replace").strip() or "another process"
 
 
 def _locked(descriptor: int, kind: int) -> bool:
@@ -286,6 +355,15 @@ def _read_state(root: Path) -> State:
             where=str(path),
             remedy="choose a new folder with --out, or remove this file to do all stages again",
         ) from error
+
+
+def _is_as(path: Path, output: OutputRecord) -> bool:
+    """Whether a file has the size and time it was recorded with."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return False
+    return status.st_size == output.size and status.st_mtime_ns == output.mtime_ns
 
 
 def _record(path: Path) -> OutputRecord:

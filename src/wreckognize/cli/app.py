@@ -313,12 +313,7 @@ def predict(
 
 @app.command()
 def serve(
-    weights: Annotated[
-        Path,
-        typer.Argument(
-            help="A system of a run (RUN/systems/NAME), or a .safetensors or .pt file.", metavar="SYSTEM"
-        ),
-    ],
+    bundle: Annotated[Path, typer.Argument(help="A folder that `wreckognize export` wrote.", metavar="BUNDLE")],
     host: Annotated[
         str, typer.Option(help="Address to listen on; 0.0.0.0 for all of this machine.")
     ] = "127.0.0.1",
@@ -332,9 +327,32 @@ def serve(
 
     Example: `curl -F photos=@car.jpg http://127.0.0.1:8000/v1/inspect`
     """
-    from wreckognize.cli.serving import serve_model
+    from wreckognize.cli.serving import serve_bundle
 
-    serve_model(weights, host=host, port=port, drain=drain)
+    serve_bundle(bundle, host=host, port=port, drain=drain)
+
+
+@app.command()
+def verify(
+    folder: Annotated[Path, typer.Argument(help="The folder of a finished run.", metavar="RUN")],
+    photos: Annotated[
+        bool, typer.Option("--photos/--no-photos", help="Read the sources' photos too, as far as they are there.")
+    ] = True,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Write everything to this JSON file as well.", metavar="FILE")
+    ] = None,
+) -> None:
+    """Check a finished run: every file against its recorded hash, every figure derived anew.
+
+    Thresholds, figures, intervals, verdicts, tables and the page are derived once more from the stored predictions and
+    the truth, and compared with what the run's folder says. A changed byte anywhere is named. Nothing is written.
+
+    Exit code 1 if anything differs. Example: `wreckognize verify runs/claims-2026`
+    """
+    from wreckognize.cli.verifying import verify_run
+
+    if not verify_run(folder, photos=photos, out=out):
+        raise typer.Exit(1)
 
 
 @app.command()

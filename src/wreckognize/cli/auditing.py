@@ -34,6 +34,7 @@ def audit_study(
         labelled = pipeline.run(study, out=out, until="label", only=[chosen.name], progress=progress)
         with open_workspace(labelled.folder.absolute()) as workspace:
             result = audit(Run(study, workspace, progress), chosen, folds=folds, epochs=epochs)
+            workspace.seal()
     except KeyboardInterrupt:
         typer.echo("\nstopped; the same command goes on where it stood", err=True)
         raise typer.Exit(130) from None

@@ -126,10 +126,10 @@ def open_engine(
         if choice.engine == "onnxruntime":
             from wreckognize.detectors.onnx import OnnxDetector
 
-            return OnnxDetector(network, reading, cache=cache)
+            return OnnxDetector.of_network(network, reading, cache=cache)
         from wreckognize.detectors.openvino import OpenVinoDetector
 
-        return OpenVinoDetector(
+        return OpenVinoDetector.of_network(
             network, reading, precision=precision, cache=cache, calibration=calibration, requests=requests
         )
 

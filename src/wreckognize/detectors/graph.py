@@ -14,6 +14,7 @@ import hashlib
 import json
 import tempfile
 import warnings
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,23 @@ INPUT, OUTPUTS = "photos", ("boxes", "confidences", "features")
 """Names in the graph: ``(B, H, W, 3) uint8`` BGR in; out as in `RawDetections`."""
 OPSET = 17
 _REVISION = 1  # of the graph: raised when this module writes another one
+
+
+@dataclass(frozen=True, slots=True)
+class GraphSource:
+    """What is recorded of the network that a graph was made from: the fields of `DetectorInfo` of these names."""
+
+    weights: str
+    weights_sha256: str
+    random_weights: bool
+    names: tuple[str, ...]
+    stride: int
+
+    @classmethod
+    def of(cls, network: Network) -> GraphSource:
+        """The source that a network is."""
+        stride = int(network.model.stride.max())  # type: ignore[operator]
+        return cls(network.weights, network.sha256, network.random, network.names, stride)
 
 
 def graph_key(network: Network, reading: VehicleReading) -> str:

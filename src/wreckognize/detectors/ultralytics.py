@@ -253,15 +253,26 @@ def _class_branch_width(state: Mapping[str, Any]) -> int | None:
     return widths[0] if widths else None
 
 
-def save_network(model: nn.Module, weights: Path, *, imgsz: int, trained_on: str = "") -> ModelCard:
-    """Write ``weights`` (float16) and ``model.json`` beside it, whole or not at all; return the card."""
+def save_network(
+    model: nn.Module, weights: Path, *, imgsz: int, trained_on: str = "", exact: bool = False
+) -> ModelCard:
+    """Write ``weights`` and ``model.json`` beside it, whole or not at all; return the card.
+
+    Args:
+        model: whose weights.
+        weights: a ``.safetensors`` file.
+        imgsz: that it was trained at.
+        trained_on: in words.
+        exact: keep float32 where float16 would round a weight; else float16 in any case.
+    """
     import torch
     from safetensors.torch import save
 
-    state = {
-        key: (value.half() if value.is_floating_point() else value).contiguous().cpu()
-        for key, value in model.state_dict().items()
-    }
+    full = {key: value.contiguous().cpu() for key, value in model.state_dict().items()}
+    state = {key: value.half() if value.is_floating_point() else value for key, value in full.items()}
+    rounded = any(not torch.equal(value.float(), full[key].float()) for key, value in state.items())
+    if exact and rounded:
+        state = full
     architecture = {key: value for key, value in dict(model.yaml).items() if key != "yaml_file"}  # type: ignore[arg-type]
     data = save(state)
     strides: torch.Tensor = model.stride  # type: ignore[assignment]
@@ -270,7 +281,7 @@ def save_network(model: nn.Module, weights: Path, *, imgsz: int, trained_on: str
         names=_names(model),
         stride=int(strides.max()),
         imgsz=imgsz,
-        dtype="float16",
+        dtype="float32" if exact and rounded else "float16",
         sha256=hashlib.sha256(data).hexdigest(),
         trained_on=trained_on,
     )
@@ -445,12 +456,25 @@ def open_detector(
     merge: Merge = "max",
     device: str | int | None = None,
     precision: Precision = "float32",
+    threads: int | None = None,
 ) -> UltralyticsDetector:
     """Load weights and make them a vehicle detector on torch.
+
+    Args:
+        weights: as `load_network` reads them.
+        classes: read as vehicle where the weights know several classes.
+        merge: how their scores become one.
+        device: as the study says; None takes the first GPU where there is one.
+        precision: of its layers.
+        threads: cores that torch may use from now on in this process; default: as it is.
 
     Raises:
         WeightsError: the weights cannot be read, or know none of ``classes``.
         UsageError: the device does not offer the precision.
     """
     network, reading = load_as_vehicle_detector(weights, classes, merge)
+    if threads is not None:
+        import torch
+
+        torch.set_num_threads(threads)
     return UltralyticsDetector(network, reading, device, precision)

@@ -6,19 +6,35 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from importlib.metadata import version
 
+import msgspec
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from wreckognize import __version__
 from wreckognize.serving import answers, envelope, inspecting
 from wreckognize.serving.answers import Refused
 from wreckognize.serving.inspector import Inspector
 from wreckognize.serving.measures import Measures
 from wreckognize.serving.settings import ServiceSettings
 from wreckognize.serving.uploads import Memory
+
+_PUBLIC = (
+    "engine",
+    "precision",
+    "imgsz",
+    "classes",
+    "threshold",
+    "to_a_person",
+    "study",
+    "system",
+    "created",
+    "wreckognize",
+    "parity",
+)
+"""What ``/v1/model`` says of the manifest."""
 
 
 @dataclass(slots=True)
@@ -63,7 +79,9 @@ def create_app(inspector: Inspector, settings: ServiceSettings, measures: Measur
             app.state.service.stopping = True
             await asyncio.to_thread(inspector.stop)
 
-    app = FastAPI(title="Wreckognize", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="Wreckognize", version=version("wreckognize"), lifespan=lifespan, docs_url=None, redoc_url=None
+    )
     app.state.service = Service(inspector, settings, measures)
     app.add_middleware(envelope.Envelope, measures=measures)
     app.add_exception_handler(Refused, envelope.refused)
@@ -82,16 +100,13 @@ def create_app(inspector: Inspector, settings: ServiceSettings, measures: Measur
 
 
 async def _model(request: Request) -> Response:
-    model = request.app.state.service.inspector.model
-    named = inspecting.name_of(model)
+    bundle = request.app.state.service.inspector.bundle
+    manifest = bundle.manifest
     return answers.json(
         {
-            "name": named.name,
-            "version": named.version,
-            "sha256": named.sha256,
-            "threshold": model.thresholds.value,
-            "to_a_person": inspecting.band_of(model),
-            **model.public,
+            **msgspec.structs.asdict(inspecting.name_of(bundle)),
+            **manifest.model_dump(mode="json", include=set(_PUBLIC)),
+            "card": bundle.card.model_dump(mode="json"),
         }
     )
 

@@ -19,7 +19,7 @@ from wreckognize.settings import (
     SystemSettings,
     TeacherSettings,
 )
-from wreckognize.study.build import build
+from wreckognize.study.build import Draft, build
 from wreckognize.study.checks import check, check_extras, teaching_order
 from wreckognize.study.overrides import apply_overrides
 from wreckognize.study.problems import Problems
@@ -87,6 +87,21 @@ class Study:
         return cls._make(document.content, path.absolute().parent, path.absolute(), overrides, problems)
 
     @classmethod
+    def recorded(cls, path: str | Path) -> Self:
+        """The study that a run recorded (``RUN/study.yaml``), though its photos and weights may be gone by now.
+
+        Raises:
+            StudyError: it is not as a run of this version writes it.
+        """
+        path = Path(path)
+        document = read_document(path)
+        problems = Problems(str(path), document.lines, found=list(document.problems))
+        folder = path.absolute().parent
+        return cls._of(
+            build(document.content, folder, problems), document.content, folder, path.absolute(), problems
+        )
+
+    @classmethod
     def from_mapping(
         cls, mapping: Mapping[str, Any], folder: str | Path = ".", *, overrides: Sequence[str] = ()
     ) -> Self:
@@ -106,6 +121,12 @@ class Study:
         apply_overrides(content, overrides, problems)
         draft = build(content, folder, problems)
         check(draft, folder, problems)
+        return cls._of(draft, content, folder, file, problems)
+
+    @classmethod
+    def _of(
+        cls, draft: Draft, content: dict[str, Any], folder: Path, file: Path | None, problems: Problems
+    ) -> Self:
         systems = {system.name: system for _, system in draft.systems}
         search = read_search(content, folder, systems, problems)
         if (
