@@ -30,10 +30,12 @@ async def inspect(request: Request) -> Response:
     """Read photos, put them into the queue, wait for their verdicts."""
     service: Service = request.app.state.service
     began = time.perf_counter()
+    key = service.gate.enter(request)
     if service.stopping:
         raise stopping()
     if service.inspector.free_places == 0:
         raise queue_full(service)  # before the body is read
+    service.gate.take(request, key, 1)
     with service.memory.share() as share:
         try:
             parts = await read_photos(request, service.settings, share)
@@ -42,6 +44,7 @@ async def inspect(request: Request) -> Response:
         read = time.perf_counter() - began
         if len(parts) == 1 and parts[0].too_large:
             raise too_many_bytes("the photo", service.settings.photo_bytes)
+        service.gate.take(request, key, len(parts) - 1)
         log = request.state.log
         log.update(photos=len(parts), bytes=share.held)
         if service.settings.log_names:
@@ -106,6 +109,7 @@ def _photo(service: Service, part: Part, result: Seen | BaseException | None, *,
     if isinstance(result, Seen):
         judged = service.inspector.bundle.answer(result.look)
         measures.photo(judged.verdict, judged.score)
+        service.drift.add(judged.score, result.brightness, max(result.width, result.height), judged.verdict)
         score = round(judged.score, 4)
         return PhotoAnswer(part.name, judged.verdict, score, result.width, result.height, _boxes(judged))
     if isinstance(result, EngineFailed):

@@ -358,6 +358,8 @@ class Inspector:
     # -- the start ------------------------------------------------------------------------------------------------
 
     def _warm_up(self) -> None:
+        _, data = cv2.imencode(".jpg", self._blank(1)[0])
+        images.decode(data.tobytes())  # decoders are loaded at their first photo
         self._engine.infer(self._blank(1), "a grey photo")
         if self._settings.batch is not None:
             return
