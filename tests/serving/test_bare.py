@@ -53,7 +53,13 @@ def assert_bare(data, suffix):
 @pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 0, "restart_marker_blocks": 2}])
 def test_a_jpeg_keeps_its_compressed_data_and_orientation(orientation, options):
     data = saved(
-        pixels(), "JPEG", quality=80, exif=secret_exif(orientation), comment="a comment", xmp=b"<?xpacket?>", **options
+        pixels(),
+        "JPEG",
+        quality=80,
+        exif=secret_exif(orientation),
+        comment="a comment",
+        xmp=b"<?xpacket?>",
+        **options,
     )
     data += b"trailing secret"
     assert all(secret in data for secret in SECRETS)

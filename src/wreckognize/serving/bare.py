@@ -2,8 +2,8 @@
 
 The pixels stay as they are. A JPEG or PNG keeps its compressed data byte for byte; only the parts round it are chosen
 anew, with the EXIF orientation as the one thing kept of the metadata (ITU-T T.81 Annex B; PNG, W3C Third Edition,
-section 5). Any other format, and any file of these two that turns out otherwise than expected, is decoded and written as
-a PNG, which loses nothing.
+section 5). Any other format, and any file of these two that turns out otherwise than expected, is decoded and written
+as a PNG, which loses nothing.
 """
 
 from __future__ import annotations
