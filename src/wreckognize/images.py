@@ -264,7 +264,9 @@ def _opened(file: IO[bytes]) -> Iterator[tuple[Image.Image, ImageHeader]]:
             yield image, _header(image, tail)
     except UnidentifiedImageError as error:
         raise InputError(
-            "not a photo, or its header is damaged", remedy="fetch the photo again, or take it away"
+            "not a photo, or its header is damaged",
+            remedy="fetch the photo again, or take it away",
+            kind="not_a_photo",
         ) from error
     except Image.DecompressionBombError as error:
         raise _too_large() from error
@@ -273,12 +275,14 @@ def _opened(file: IO[bytes]) -> Iterator[tuple[Image.Image, ImageHeader]]:
 
 
 def _too_large() -> InputError:
-    return InputError(f"over {MAX_PIXELS // 1_000_000} megapixels", remedy="scale the photo down")
+    return InputError(
+        f"over {MAX_PIXELS // 1_000_000} megapixels", remedy="scale the photo down", kind="too_many_pixels"
+    )
 
 
 def _load(image: Image.Image) -> None:
     if image.mode in _UNSCALED_MODES:
-        raise InputError("32-bit pixels", remedy="save the photo with 8 or 16 bits a channel")
+        raise InputError("32-bit pixels", remedy="save the photo with 8 or 16 bits a channel", kind="pixel_format")
     image.load()
 
 
@@ -287,7 +291,7 @@ def _header(image: Image.Image, tail: bytes) -> ImageHeader:
     if width * height > MAX_PIXELS:
         raise _too_large()
     if min(width, height) < MIN_SIDE:
-        raise InputError(f"smaller than {MIN_SIDE} px a side", remedy="use a larger photo")
+        raise InputError(f"smaller than {MIN_SIDE} px a side", remedy="use a larger photo", kind="too_small")
     orientation = _orientation(image)
     turned = orientation >= 5
     # Pillow turns a TIFF itself and says its size as shown; of all others it says the size as stored.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 from wreckognize.errors import WreckognizeError
 
@@ -12,7 +13,13 @@ def main() -> None:
     from wreckognize.cli.app import app
 
     try:
-        app()
+        try:
+            app()
+        except OSError as error:
+            from wreckognize.files import writing  # reads Polars, which nothing needs that only shows help
+
+            with writing(Path.cwd()):
+                raise error
     except WreckognizeError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         sys.exit(error.exit_code)

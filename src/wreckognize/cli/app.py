@@ -269,6 +269,62 @@ def search(
 
 
 @app.command()
+def export(
+    system: Annotated[
+        Path,
+        typer.Argument(help="A system of a finished run, trained or not.", metavar="RUN/systems/NAME"),
+    ],
+    to: Annotated[
+        Literal["onnx", "openvino", "tensorrt", "safetensors"],
+        typer.Option(
+            "--to",
+            help="onnx runs anywhere; openvino is fastest on a CPU; tensorrt needs a GPU of NVIDIA, here too; "
+            "safetensors keeps torch.",
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", help="The bundle's folder; it must not be there yet.", metavar="BUNDLE")
+    ],
+    int8: Annotated[
+        bool,
+        typer.Option(
+            "--int8", help="Eight-bit numbers, learnt on training photos: faster, coarser. For openvino."
+        ),
+    ] = False,
+    max_flips: Annotated[
+        float, typer.Option(help="Share of validation photos that may be decided otherwise than by the original.")
+    ] = 0.005,
+    photos: Annotated[
+        int, typer.Option(help="Compare on at most so many validation photos, drawn by the study's seed.", min=1)
+    ] = 1000,
+    to_a_person: Annotated[
+        bool | None,
+        typer.Option(
+            "--to-a-person/--one-threshold",
+            help="Decide with the third answer, or by the one threshold. Default: the third answer where the study "
+            "could keep both of its promises.",
+            show_default=False,
+        ),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Write it even if it decides otherwise; card and manifest are marked.")
+    ] = False,
+) -> None:
+    """Write a system as one folder that needs nothing else: model, thresholds, model card, hashes.
+
+    Before it appears it is compared with the original on the run's validation photos. If more photos are decided
+    otherwise than --max-flips allows, they are listed, nothing is written, and the exit code is 1.
+
+    Example: `wreckognize export runs/claims-2026/systems/ver6 --to openvino --out ver6-bundle`
+    """
+    from wreckognize.cli.exporting import export_system
+
+    export_system(
+        system, to, out, int8=int8, max_flips=max_flips, photos=photos, force=force, to_a_person=to_a_person
+    )
+
+
+@app.command()
 def predict(
     weights: Annotated[
         Path,
@@ -332,6 +388,32 @@ def verify(
 
     if not verify_run(folder, photos=photos, out=out):
         raise typer.Exit(1)
+
+
+@app.command()
+def serve(
+    weights: Annotated[
+        Path,
+        typer.Argument(
+            help="A system of a run (RUN/systems/NAME), or a .safetensors or .pt file.", metavar="SYSTEM"
+        ),
+    ],
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; 0.0.0.0 for all of this machine.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 for any.", min=0, max=65535)] = 8000,
+    drain: Annotated[
+        float,
+        typer.Option(help="Seconds in which photos are still taken after SIGTERM, while /readyz says 503.", min=0),
+    ] = 2.0,
+) -> None:
+    """Answer photos over HTTP: `POST /v1/inspect` with one photo or many gives verdicts, scores and boxes.
+
+    Example: `curl -F photos=@car.jpg http://127.0.0.1:8000/v1/inspect`
+    """
+    from wreckognize.cli.serving import serve_model
+
+    serve_model(weights, host=host, port=port, drain=drain)
 
 
 @app.command()

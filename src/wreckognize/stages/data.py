@@ -31,7 +31,7 @@ def collect(run: Run) -> None:
 
     study = run.study
     outputs = [run.path("catalog", f"{name}.parquet") for name in ("photos", "boxes", "quarantine", "tally")]
-    outputs.append(run.path("catalog", "reviewed.json"))
+    outputs += [run.path("catalog", "reviewed.json"), run.path("quarantine.csv")]
 
     def action() -> None:
         try:
@@ -48,7 +48,7 @@ def collect(run: Run) -> None:
         for path, table in zip(outputs[:4], tables, strict=True):
             write_table(path, table)
         atomic_write(outputs[4], json.dumps(reviewed, ensure_ascii=False, indent=1))
-        atomic_write(run.path("quarantine.csv"), collected.quarantine.write_csv())
+        atomic_write(outputs[5], collected.quarantine.write_csv())
         _say_collected(run, collected.tally)
         for sentence in reviewed["notes"]:
             run.progress.say(f"  note: {sentence}")

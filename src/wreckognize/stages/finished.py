@@ -63,7 +63,7 @@ def finished_system(folder: Path) -> Finished:
     Raises:
         UsageError: it is no system of a run, or its threshold was not frozen yet.
     """
-    own = folder.parent.parent if folder.parent.name == "seeds" else folder
+    own = own_folder(folder)
     study_file = own.parent.parent / "study.yaml"
     if own.parent.name != "systems" or not study_file.is_file():
         raise UsageError(
@@ -80,7 +80,14 @@ def finished_system(folder: Path) -> Finished:
             remedy=f"choose among {', '.join(there)}" if there else "finish the run: wreckognize run STUDY.yaml",
         )
     system = _settings(study_file, own.name)
-    frozen = FrozenThreshold.from_dict(json.loads(frozen_file.read_text(encoding="utf-8")))
+    try:
+        frozen = FrozenThreshold.from_dict(json.loads(frozen_file.read_bytes()))
+    except (ValueError, TypeError, KeyError) as error:
+        raise UsageError(
+            "the threshold is not as it was written",
+            where=str(frozen_file),
+            remedy="finish the run again, it mends this: wreckognize run STUDY.yaml",
+        ) from error
     trained = load_recipe(system.recipe).trained
     weights = folder / "weights" / "best.safetensors"
     return Finished(
@@ -91,6 +98,11 @@ def finished_system(folder: Path) -> Finished:
         threshold=frozen.chosen.threshold,
         third_answer=frozen.third_answer,
     )
+
+
+def own_folder(folder: Path) -> Path:
+    """The folder of the system itself, of a further training of it too."""
+    return folder.parent.parent if folder.parent.name == "seeds" else folder
 
 
 def _settings(study_file: Path, name: str) -> _System:

@@ -14,8 +14,8 @@ from wreckognize.progress import Progress
 from wreckognize.settings import SystemSettings, TrainSettings
 from wreckognize.stages.data import refuse_test_photos
 from wreckognize.stages.run import REVISIONS, Run, versions
+from wreckognize.state import fingerprint_of
 from wreckognize.study.weights import is_random
-from wreckognize.workspace import fingerprint_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

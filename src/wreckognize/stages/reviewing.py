@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
-import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +20,7 @@ import yaml
 
 from wreckognize.catalog import SPLITS, Catalog, SplitName
 from wreckognize.errors import UsageError
-from wreckognize.files import PART_SUFFIX, atomic_write
+from wreckognize.files import atomic_folder, atomic_write
 from wreckognize.progress import Progress, Silent
 from wreckognize.review import coco, labelstudio, yolo
 from wreckognize.review.answers import Incoming, check
@@ -190,20 +188,17 @@ def _write_export(target: Path, tasks: Sequence[Task], manifest: Manifest, progr
         case "yolo":
             files = yolo.files(tasks, manifest)
     files |= {MANIFEST: manifest_json(manifest), ORDER: order_csv(manifest).encode()}
-    part = target.with_name(f"{target.name}.{os.getpid()}{PART_SUFFIX}")
     try:
-        (part / PHOTOS).mkdir(parents=True)
-        copy_photos(tasks, manifest, part / PHOTOS, progress)
-        for name, content in files.items():
-            (part / name).parent.mkdir(exist_ok=True)
-            (part / name).write_bytes(content)
-        part.replace(target)
+        with atomic_folder(target) as part:
+            (part / PHOTOS).mkdir()
+            copy_photos(tasks, manifest, part / PHOTOS, progress)
+            for name, content in files.items():
+                (part / name).parent.mkdir(exist_ok=True)
+                (part / name).write_bytes(content)
     except OSError as error:
         raise UsageError(
             f"the export cannot be written ({error.strerror})", where=str(target), remedy="give another --into DIR"
         ) from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def import_review(
@@ -316,7 +311,14 @@ def _catalog(study: Study, run: Path) -> Catalog:
 def _read(file: Path, step: str) -> pl.DataFrame:
     if not file.exists():
         raise _not_yet(file, step)
-    return pl.read_parquet(file)
+    try:
+        return pl.read_parquet(file)
+    except pl.exceptions.PolarsError as error:
+        raise UsageError(
+            "the table is not as the run wrote it",
+            where=str(file),
+            remedy=f"let the run make it again: wreckognize {step} STUDY.yaml",
+        ) from error
 
 
 def _not_yet(where: Path, step: str) -> UsageError:

@@ -27,8 +27,9 @@ from wreckognize.settings import SystemSettings
 from wreckognize.stages import deciding, judging, results, shortcuts
 from wreckognize.stages.looking import predictions_stage
 from wreckognize.stages.run import Run
+from wreckognize.state import STATE_COPY, STATE_FILE, OutputRecord
 from wreckognize.study import Study
-from wreckognize.workspace import STATE_FILE, OutputRecord, Workspace, reading_workspace
+from wreckognize.workspace import Workspace, reading_workspace
 
 TOLERANCE = 1e-9
 """Figures may differ by so much, relatively: sums in another order on another processor."""
@@ -121,6 +122,13 @@ def _files(workspace: Workspace, progress: Progress) -> Iterator[Check]:
             "the record of stages (state.json)",
             "not checked",
             ("written by an earlier version, without a seal; the next run seals it",),
+        )
+    copy = workspace.path(STATE_COPY)
+    if copy.is_file() and copy.read_bytes() != workspace.path(STATE_FILE).read_bytes():
+        yield Check(
+            f"the copy of the record of stages ({STATE_COPY})",
+            "differs",
+            (f"{STATE_COPY}: it is not what {STATE_FILE} is; the next run writes it anew",),
         )
     named: dict[str, OutputRecord] = dict(state.others)
     for record in state.stages.values():
