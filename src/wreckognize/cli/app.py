@@ -368,6 +368,96 @@ def predict(
 
 
 @app.command()
+def serve(
+    bundle: Annotated[Path, typer.Argument(help="A folder that `wreckognize export` wrote.", metavar="BUNDLE")],
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; 0.0.0.0 for all of this machine.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 for any.", min=0, max=65535)] = 8000,
+    workers: Annotated[
+        int, typer.Option(help="Processes, each with the model; one that dies is started again.", min=1, max=64)
+    ] = 1,
+    keys: Annotated[
+        Path | None,
+        typer.Option(
+            help="A file of API keys (`wreckognize serve-key`). Without it anyone may ask.", metavar="FILE"
+        ),
+    ] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(help="Photos a second for each key, or without keys for each address.", min=0.01),
+    ] = None,
+    burst: Annotated[int, typer.Option(help="Photos that may come at once before --rate counts.", min=1)] = 64,
+    places: Annotated[
+        int, typer.Option(help="Photos in the queue; beyond that the answer is 503 with Retry-After.", min=1)
+    ] = 64,
+    photos: Annotated[int, typer.Option(help="Photos in one request.", min=1)] = 32,
+    photo_mb: Annotated[float, typer.Option(help="MiB of one photo's file.", min=0.01)] = 20,
+    megapixels: Annotated[float, typer.Option(help="Megapixels of one photo.", min=0.001, max=200)] = 64,
+    deadline: Annotated[float, typer.Option(help="Seconds after which a request is given up.", min=0.1)] = 10,
+    batch: Annotated[
+        int | None, typer.Option(help="Photos looked at in one go. Default: measured at the start.", min=1)
+    ] = None,
+    drift: Annotated[
+        Path | None,
+        typer.Option(help="Keep what drift is reckoned from, and each day's summary.", metavar="DIR"),
+    ] = None,
+    drain: Annotated[
+        float,
+        typer.Option(help="Seconds in which photos are still taken after SIGTERM, while /readyz says 503.", min=0),
+    ] = 2.0,
+    log_names: Annotated[
+        bool, typer.Option("--log-names", help="Write photos' names into the log; without it none is.")
+    ] = False,
+) -> None:
+    """Answer photos over HTTP: `POST /v1/inspect` with one photo or many gives verdicts, scores and boxes.
+
+    Photos are held in memory only, and nothing is stored. The log is one JSON line for each request, on standard
+    output. SIGTERM finishes what was taken. All of it: docs/service.md.
+
+    Example: `curl -F photos=@car.jpg http://127.0.0.1:8000/v1/inspect`
+    """
+    from wreckognize.cli.serving import serve_bundle
+
+    serve_bundle(
+        bundle,
+        host=host,
+        port=port,
+        workers=workers,
+        drift=drift,
+        drain=drain,
+        keys=keys,
+        rate=rate,
+        burst=max(burst, photos),
+        places=places,
+        photos=photos,
+        photo_bytes=int(photo_mb * 1024 * 1024),
+        request_bytes=max(64, int(2 * photo_mb)) * 1024 * 1024,
+        pixels=int(megapixels * 1e6),
+        deadline=deadline,
+        batch=batch,
+        log_names=log_names,
+    )
+
+
+@app.command(name="serve-key")
+def serve_key(
+    name: Annotated[str, typer.Argument(help="Whose key it is, for the log.", metavar="NAME")],
+    file: Annotated[
+        Path | None,
+        typer.Option("--file", help="Append its hash to this file of keys, made if needed.", metavar="FILE"),
+    ] = None,
+) -> None:
+    """Make an API key for `wreckognize serve --keys FILE`: it is printed once, only its hash is kept.
+
+    Example: `wreckognize serve-key claims-portal --file keys.txt`
+    """
+    from wreckognize.cli.serving import make_key
+
+    make_key(name, file)
+
+
+@app.command()
 def verify(
     folder: Annotated[Path, typer.Argument(help="The folder of a finished run.", metavar="RUN")],
     photos: Annotated[
@@ -388,32 +478,6 @@ def verify(
 
     if not verify_run(folder, photos=photos, out=out):
         raise typer.Exit(1)
-
-
-@app.command()
-def serve(
-    weights: Annotated[
-        Path,
-        typer.Argument(
-            help="A system of a run (RUN/systems/NAME), or a .safetensors or .pt file.", metavar="SYSTEM"
-        ),
-    ],
-    host: Annotated[
-        str, typer.Option(help="Address to listen on; 0.0.0.0 for all of this machine.")
-    ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on; 0 for any.", min=0, max=65535)] = 8000,
-    drain: Annotated[
-        float,
-        typer.Option(help="Seconds in which photos are still taken after SIGTERM, while /readyz says 503.", min=0),
-    ] = 2.0,
-) -> None:
-    """Answer photos over HTTP: `POST /v1/inspect` with one photo or many gives verdicts, scores and boxes.
-
-    Example: `curl -F photos=@car.jpg http://127.0.0.1:8000/v1/inspect`
-    """
-    from wreckognize.cli.serving import serve_model
-
-    serve_model(weights, host=host, port=port, drain=drain)
 
 
 @app.command()
