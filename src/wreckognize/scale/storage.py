@@ -1,4 +1,4 @@
-"""Object storage that is slow, flaky or shut: reading and listing by URL, with bounded retries.
+"""Object storage that is slow, flaky or shut: reading, listing and writing by URL, with bounded retries.
 
 Credentials are taken from where the storage's own tools take them (``AWS_ACCESS_KEY_ID`` and so on, a profile, the
 machine's role); they never stand in a study.
@@ -106,6 +106,29 @@ class Storage:
         except FileNotFoundError as error:
             raise InputError("not there any more", where=url, remedy="put the object back") from error
 
+    def write(self, url: str, data: bytes) -> None:
+        """Write one object; it is there whole or, while this fails, as it was.
+
+        Raises:
+            StorageError: no such bucket, no permission, or it kept failing.
+        """
+        system, path = self._open(url)
+        if scheme_of(url) == "file":
+            system.create_dir(path.rpartition("/")[0], recursive=True)
+
+        def whole() -> None:
+            with system.open_output_stream(path) as file:
+                file.write(data)
+            if system.get_file_info(path).size != len(data):
+                raise OSError("the object is not as long as what was written")
+
+        try:
+            self._trying(url, whole)
+        except FileNotFoundError as error:
+            raise StorageError(
+                "nothing can be written there", where=url, remedy="correct the URL: is there such a bucket?"
+            ) from error
+
     def _trying(self, url: str, action: Callable[[], _Result]) -> _Result:
         """Do it, again if it failed in a way that may pass; `FileNotFoundError` is handed on."""
         for attempt in range(1, self.settings.attempts + 1):
@@ -168,7 +191,7 @@ def _refuse_at_once(url: str, error: OSError) -> None:
         ) from error
     if any(mark in text for mark in _DENIED) or isinstance(error, PermissionError):
         raise StorageError(
-            f"no permission to read here ({_first_line(error)})",
+            f"no permission here ({_first_line(error)})",
             where=url,
             remedy="give this machine, and every machine of the cluster, credentials that may list and read "
             f"{bucket!r} (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or a role)",
