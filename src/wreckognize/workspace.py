@@ -70,13 +70,19 @@ class Workspace:
         root: the folder.
         lock_descriptor: the open file that the lock belongs to; a child that inherits it holds the folder too.
         shared: whether others hold it as well, so that no stage can be done.
+        after_stage: called when a stage was done and recorded.
     """
 
     def __init__(self, root: Path, lock: int, *, shared: bool = False) -> None:
         self.root = root
         self.lock_descriptor = lock
         self.shared = shared
+        self.after_stage: Callable[[], None] = lambda: None
         self._state = _read_state(root)
+
+    def read_again(self) -> None:
+        """Take up a record of finished stages that was put into the folder since."""
+        self._state = _read_state(self.root)
 
     def path(self, *parts: str) -> Path:
         """A path below the run's folder."""
@@ -140,6 +146,7 @@ class Workspace:
         )
         self._state = self._state.model_copy(update={"stages": {**self._state.stages, stage: record}})
         atomic_write(self.path(STATE_FILE), self._state.model_dump_json(indent=1))
+        self.after_stage()
         return True
 
     def forget(self, stages: Iterable[str]) -> None:

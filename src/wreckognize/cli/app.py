@@ -29,6 +29,15 @@ Out = Annotated[
     Path | None,
     typer.Option("--out", help="The run's folder. Default: runs/STUDY below the current folder.", metavar="DIR"),
 ]
+OutOrUrl = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        help="The run's folder. Default: runs/STUDY below the current folder. With an s3:// URL that folder is brought "
+        "from there and kept there as well.",
+        metavar="DIR",
+    ),
+]
 Set = Annotated[
     list[str] | None,
     typer.Option(
@@ -39,8 +48,8 @@ On = Annotated[
     Literal["here", "ray"] | None,
     typer.Option(
         "--on",
-        help="Who looks at the photos: this process, or the machines of a Ray cluster (scale.address; without one, a "
-        "Ray on this machine). The tables are the same.",
+        help="Who looks at the photos: this process, or the machines of a Ray cluster (of a study: scale.address; "
+        "without one, a Ray on this machine). What comes out is the same.",
     ),
 ]
 Only = Annotated[
@@ -93,7 +102,12 @@ def _options(
 
 @app.command()
 def run(
-    study: StudyFile, out: Out = None, set_: Set = None, only: Only = None, unlock: Unlock = None, on: On = None
+    study: StudyFile,
+    out: OutOrUrl = None,
+    set_: Set = None,
+    only: Only = None,
+    unlock: Unlock = None,
+    on: On = None,
 ) -> None:
     """Do the whole study, from photos to report.
 
@@ -109,7 +123,9 @@ def run(
 
 
 @app.command()
-def collect(study: StudyFile, out: Out = None, set_: Set = None, unlock: Unlock = None) -> None:
+def collect(
+    study: StudyFile, out: OutOrUrl = None, set_: Set = None, unlock: Unlock = None, on: On = None
+) -> None:
     """Read all sources into the catalog; what cannot be used goes to quarantine.csv with the reason.
 
     Opens every photo once and writes to none. Leaves `RUN/catalog/photos.parquet`, `RUN/catalog/boxes.parquet` and
@@ -117,11 +133,11 @@ def collect(study: StudyFile, out: Out = None, set_: Set = None, unlock: Unlock 
 
     Example: `wreckognize collect study.yaml`
     """
-    _run_until("collect", study, out, set_, None, unlock)
+    _run_until("collect", study, out, set_, None, unlock, on)
 
 
 @app.command()
-def split(study: StudyFile, out: Out = None, set_: Set = None, unlock: Unlock = None, on: On = None) -> None:
+def split(study: StudyFile, out: OutOrUrl = None, set_: Set = None, unlock: Unlock = None, on: On = None) -> None:
     """Collect, look at every photo once with the teacher, then split and lock the test set.
 
     Photos of one claim and photos that look alike stay together. Leaves `RUN/split.parquet` (train, val, test),
@@ -135,7 +151,12 @@ def split(study: StudyFile, out: Out = None, set_: Set = None, unlock: Unlock = 
 
 @app.command()
 def label(
-    study: StudyFile, out: Out = None, set_: Set = None, only: Only = None, unlock: Unlock = None, on: On = None
+    study: StudyFile,
+    out: OutOrUrl = None,
+    set_: Set = None,
+    only: Only = None,
+    unlock: Unlock = None,
+    on: On = None,
 ) -> None:
     """Collect, split, and give every system the boxes that it learns from; nothing is trained.
 
@@ -150,7 +171,12 @@ def label(
 
 @app.command()
 def train(
-    study: StudyFile, out: Out = None, set_: Set = None, only: Only = None, unlock: Unlock = None, on: On = None
+    study: StudyFile,
+    out: OutOrUrl = None,
+    set_: Set = None,
+    only: Only = None,
+    unlock: Unlock = None,
+    on: On = None,
 ) -> None:
     """Everything up to the trained systems; the test set stays shut.
 
@@ -164,7 +190,12 @@ def train(
 
 @app.command()
 def evaluate(
-    study: StudyFile, out: Out = None, set_: Set = None, only: Only = None, unlock: Unlock = None, on: On = None
+    study: StudyFile,
+    out: OutOrUrl = None,
+    set_: Set = None,
+    only: Only = None,
+    unlock: Unlock = None,
+    on: On = None,
 ) -> None:
     """Everything up to each system's figures on the locked test set.
 
@@ -178,7 +209,12 @@ def evaluate(
 
 @app.command()
 def report(
-    study: StudyFile, out: Out = None, set_: Set = None, only: Only = None, unlock: Unlock = None, on: On = None
+    study: StudyFile,
+    out: OutOrUrl = None,
+    set_: Set = None,
+    only: Only = None,
+    unlock: Unlock = None,
+    on: On = None,
 ) -> None:
     """Everything, ending with the report: the same as `run`, under the name of its last step.
 
@@ -276,10 +312,17 @@ def predict(
             help="A system of a run (RUN/systems/NAME), or a .safetensors or .pt file.", metavar="SYSTEM"
         ),
     ],
-    photos: Annotated[list[str], typer.Argument(help="Photos, folders of photos, or globs.", metavar="PHOTOS...")],
+    photos: Annotated[
+        list[str],
+        typer.Argument(help="Photos, folders of photos, globs, or s3://BUCKET/PREFIX.", metavar="PHOTOS..."),
+    ],
     out: Annotated[
         Path | None,
-        typer.Option("--out", help="Write to this file (.jsonl or .csv) instead of the screen.", metavar="FILE"),
+        typer.Option(
+            "--out",
+            help="Write to this file or s3:// URL (.jsonl or .csv) instead of the screen.",
+            metavar="FILE",
+        ),
     ] = None,
     threshold: Annotated[
         float | None, typer.Option(help="Vehicle if the score is at least this. Default: the system's, else 0.10.")
@@ -293,6 +336,11 @@ def predict(
     engine: Annotated[
         str, typer.Option(help="What runs the network: torch, openvino or onnxruntime.", metavar="ENGINE")
     ] = "torch",
+    on: On = None,
+    address: Annotated[
+        str | None,
+        typer.Option(help="With --on ray: HOST:PORT of the cluster, or auto.", metavar="HOST:PORT"),
+    ] = None,
 ) -> None:
     """Look for vehicles in photos: one JSON line each, with verdict, score and boxes.
 
@@ -305,7 +353,15 @@ def predict(
     from wreckognize.cli.predicting import predict_photos
 
     done = predict_photos(
-        weights, photos, out=out, threshold=threshold, imgsz=imgsz, to_a_person=to_a_person, engine=engine
+        weights,
+        photos,
+        out=out,
+        threshold=threshold,
+        imgsz=imgsz,
+        to_a_person=to_a_person,
+        engine=engine,
+        on=on or "here",
+        address=address,
     )
     if not done:
         raise typer.Exit(1)
