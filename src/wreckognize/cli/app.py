@@ -32,6 +32,15 @@ Out = Annotated[
     Path | None,
     typer.Option("--out", help="The run's folder. Default: runs/STUDY below the current folder.", metavar="DIR"),
 ]
+OutOrUrl = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        help="The run's folder. Default: runs/STUDY below the current folder. With an s3:// URL that folder is brought "
+        "from there and kept there as well.",
+        metavar="DIR",
+    ),
+]
 Set = Annotated[
     list[str] | None,
     typer.Option(
@@ -42,8 +51,8 @@ On = Annotated[
     Literal["here", "ray"] | None,
     typer.Option(
         "--on",
-        help="Who looks at the photos: this process, or the machines of a Ray cluster (scale.address; without one, a "
-        "Ray on this machine). The tables are the same.",
+        help="Who looks at the photos: this process, or the machines of a Ray cluster (of a study: scale.address; "
+        "without one, a Ray on this machine). What comes out is the same.",
     ),
 ]
 Only = Annotated[
@@ -98,7 +107,7 @@ def _options(
 @app.command()
 def run(
     study: StudyFile,
-    out: Out = None,
+    out: OutOrUrl = None,
     set_: Set = None,
     only: Only = None,
     unlock: Unlock = None,
@@ -120,7 +129,12 @@ def run(
 
 @app.command()
 def collect(
-    study: StudyFile, out: Out = None, set_: Set = None, unlock: Unlock = None, trust: Trust = None
+    study: StudyFile,
+    out: OutOrUrl = None,
+    set_: Set = None,
+    unlock: Unlock = None,
+    on: On = None,
+    trust: Trust = None,
 ) -> None:
     """Read all sources into the catalog; what cannot be used goes to quarantine.csv with the reason.
 
@@ -129,13 +143,13 @@ def collect(
 
     Example: `wreckognize collect study.yaml`
     """
-    _run_until("collect", study, out, set_, None, unlock, None, trust)
+    _run_until("collect", study, out, set_, None, unlock, on, trust)
 
 
 @app.command()
 def split(
     study: StudyFile,
-    out: Out = None,
+    out: OutOrUrl = None,
     set_: Set = None,
     unlock: Unlock = None,
     on: On = None,
@@ -155,7 +169,7 @@ def split(
 @app.command()
 def label(
     study: StudyFile,
-    out: Out = None,
+    out: OutOrUrl = None,
     set_: Set = None,
     only: Only = None,
     unlock: Unlock = None,
@@ -176,7 +190,7 @@ def label(
 @app.command()
 def train(
     study: StudyFile,
-    out: Out = None,
+    out: OutOrUrl = None,
     set_: Set = None,
     only: Only = None,
     unlock: Unlock = None,
@@ -196,7 +210,7 @@ def train(
 @app.command()
 def evaluate(
     study: StudyFile,
-    out: Out = None,
+    out: OutOrUrl = None,
     set_: Set = None,
     only: Only = None,
     unlock: Unlock = None,
@@ -216,7 +230,7 @@ def evaluate(
 @app.command()
 def report(
     study: StudyFile,
-    out: Out = None,
+    out: OutOrUrl = None,
     set_: Set = None,
     only: Only = None,
     unlock: Unlock = None,
@@ -386,10 +400,17 @@ def predict(
             help="A system of a run (RUN/systems/NAME), or a .safetensors or .pt file.", metavar="SYSTEM"
         ),
     ],
-    photos: Annotated[list[str], typer.Argument(help="Photos, folders of photos, or globs.", metavar="PHOTOS...")],
+    photos: Annotated[
+        list[str],
+        typer.Argument(help="Photos, folders of photos, globs, or s3://BUCKET/PREFIX.", metavar="PHOTOS..."),
+    ],
     out: Annotated[
         Path | None,
-        typer.Option("--out", help="Write to this file (.jsonl or .csv) instead of the screen.", metavar="FILE"),
+        typer.Option(
+            "--out",
+            help="Write to this file or s3:// URL (.jsonl or .csv) instead of the screen.",
+            metavar="FILE",
+        ),
     ] = None,
     threshold: Annotated[
         float | None, typer.Option(help="Vehicle if the score is at least this. Default: the system's, else 0.10.")
@@ -404,6 +425,11 @@ def predict(
         str, typer.Option(help="What runs the network: torch, openvino or onnxruntime.", metavar="ENGINE")
     ] = "torch",
     trust: Trust = None,
+    on: On = None,
+    address: Annotated[
+        str | None,
+        typer.Option(help="With --on ray: HOST:PORT of the cluster, or auto.", metavar="HOST:PORT"),
+    ] = None,
 ) -> None:
     """Look for vehicles in photos: one JSON line each, with verdict, score and boxes.
 
@@ -424,6 +450,8 @@ def predict(
         to_a_person=to_a_person,
         engine=engine,
         trust=trust or [],
+        on=on or "here",
+        address=address,
     )
     if not done:
         raise typer.Exit(1)
