@@ -62,6 +62,8 @@ class Envelope:
                 names = {name for name, _ in message["headers"]}
                 if b"cache-control" not in names:
                     message["headers"].append((b"cache-control", b"no-store"))
+                if scope["app"].state.service.stopping_soon and b"connection" not in names:
+                    message["headers"].append((b"connection", b"close"))
             await send(message)
 
         try:
