@@ -68,7 +68,7 @@ import os, subprocess, sys
 from pathlib import Path
 from wreckognize.workspace import open_workspace
 with open_workspace(Path(sys.argv[1])) as workspace:
-    heir = subprocess.Popen(["sleep", sys.argv[2]], pass_fds=[workspace.lock_descriptor])
+    heir = subprocess.Popen(["sleep", sys.argv[2]], stdout=subprocess.DEVNULL, pass_fds=[workspace.lock_descriptor])
     print(heir.pid, flush=True)
     os._exit(1)
 """
@@ -81,17 +81,18 @@ def _leave_an_heir(root, seconds) -> psutil.Process:
 
 
 def test_what_a_killed_run_left_behind_is_waited_for(tmp_path):
-    _leave_an_heir(tmp_path / "run", "1.5")
+    heir = _leave_an_heir(tmp_path / "run", "1.5")
+    assert heir.is_running()
     with open_workspace(tmp_path / "run"):
-        pass
+        assert not heir.is_running()
 
 
 def test_what_does_not_end_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(holding, "ORPHAN_SECONDS", 0.5)
     heir = _leave_an_heir(tmp_path / "run", "60")
     try:
-        with pytest.raises(WorkspaceError, match="which is gone; a process that it started still runs"):
-            with open_workspace(tmp_path / "run"):
-                pass
+        named = pytest.raises(WorkspaceError, match="which is gone; a process that it started still runs")
+        with named, open_workspace(tmp_path / "run"):
+            pass
     finally:
         heir.kill()

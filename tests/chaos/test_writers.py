@@ -21,14 +21,16 @@ KNOWN = {
     "detectors/ultralytics.py": "a font, into the fenced library's own folder, made anew by each process",
     "exporting/bundle.py": "within atomic_folder",
     "exporting/models.py": "within atomic_folder",
+    "fetching/download.py": "beside its place, compared with its sha256, synced, renamed",
     "inference/alterations.py": "copies that are thrown away, in a folder that is emptied first",
     "review/copies.py": "within atomic_folder",
+    "review/places.py": "beside its place, synced, then linked to it, because an earlier answer is never replaced",
     "scale/worker.py": "into a worker's temporary folder",
     "stages/reviewing.py": "within atomic_folder",
-    "training/child.py": "checkpoints put back from whole copies, and the log of progress, whose lines are its units",
+    "training/events.py": "the log of progress: a torn line is passed over",
     "training/fine_tune.py": "the log of the training, for people",
     "training/layout.py": "the photos to train on, laid out anew each time",
-    "training/trainer.py": "within atomic_path",
+    "training/state.py": "within atomic_path",
 }
 
 
