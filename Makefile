@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 FUZZ_SECONDS ?= 600
 FUZZ_TARGETS ?=
 
-.PHONY: fuzz spoiled demo test test-fast cluster coverage photos recipes lint format bench bench-long clean help
+.PHONY: fuzz spoiled demo test test-fast cluster coverage photos recipes chaos lint format bench bench-long clean help
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -36,6 +36,9 @@ fuzz: $(STAMP) ## every reader against coverage-guided random bytes, FUZZ_SECOND
 
 spoiled: $(STAMP) ## 1,000 inputs spoiled in 25 ways, and folders of 100,000 and 1,000,000 entries
 	WRECKOGNIZE_SPOILED=1000 WRECKOGNIZE_ENTRIES=1000000 $(BIN)/pytest tests/spoiled tests/hostile/test_many_entries.py
+
+chaos: $(STAMP) ## kill a study a hundred times within its work, half an hour or more on two cores (WRITE=--write: into the docs)
+	$(BIN)/python tests/chaos/run.py $(WRITE)
 
 coverage: $(STAMP) ## all tests with line coverage; engines and drawing are left out, the rest must reach 95 %
 	$(BIN)/pytest --cov --cov-report=term-missing

@@ -9,8 +9,8 @@ import time
 
 import psutil
 import pytest
-
 from chaos.subject import finish, start
+
 from wreckognize import holding
 from wreckognize.errors import WorkspaceError
 from wreckognize.workspace import open_workspace
