@@ -51,7 +51,9 @@ def memory_available() -> int:
         text = Path("/proc/meminfo").read_text(encoding="ascii")
     except OSError:
         return 0
-    found = next((int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith("MemAvailable:")), 0)
+    found = next(
+        (int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith("MemAvailable:")), 0
+    )
     return min([found, *_container_room()])
 
 
@@ -62,7 +64,12 @@ def _container_room(folder: Path = Path("/sys/fs/cgroup")) -> list[int]:
     """
     for limit, used, stat, cached in (
         ("memory.max", "memory.current", "memory.stat", "inactive_file"),
-        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat", "total_inactive_file"),
+        (
+            "memory/memory.limit_in_bytes",
+            "memory/memory.usage_in_bytes",
+            "memory/memory.stat",
+            "total_inactive_file",
+        ),
     ):
         try:
             most, taken = (int((folder / name).read_text(encoding="ascii")) for name in (limit, used))

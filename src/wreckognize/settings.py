@@ -228,7 +228,9 @@ class TrainSettings(BaseModel):
 
     def library_settings(self) -> dict[str, Any]:
         """What is handed to the library, without what was left to its defaults."""
-        return {key: value for key, value in self.model_dump(exclude={"seeds", "cache"}).items() if value is not None}
+        return {
+            key: value for key, value in self.model_dump(exclude={"seeds", "cache"}).items() if value is not None
+        }
 
 
 ThresholdRule = Literal[

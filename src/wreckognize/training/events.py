@@ -110,4 +110,3 @@ def since_anew(events: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         else:
             counted.append(event)
     return counted
-

@@ -50,7 +50,9 @@ def difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
         then, now = found.get(part, {}), wanted.get(part, {})
         names = sorted(name for name in {*then, *now} if then.get(name) != now.get(name))
         if names:
-            said.append(f"{word} ({', '.join(f'{name}: {then.get(name)}, now {now.get(name)}' for name in names)})")
+            said.append(
+                f"{word} ({', '.join(f'{name}: {then.get(name)}, now {now.get(name)}' for name in names)})"
+            )
     if found.get("weights") != wanted.get("weights"):
         said.append("other start weights")
     if found.get("data") != wanted.get("data"):

@@ -116,7 +116,9 @@ class FineTuner(DetectionTrainer):
         if RANK in {-1, 0}:
             self._remove_weights(but=self._best)  # of an epoch whose state was not written any more
             if not state:
-                self._write_state(0, finished=False)  # where a loss that is no number in the first epoch goes back to
+                self._write_state(
+                    0, finished=False
+                )  # where a loss that is no number in the first epoch goes back to
 
     def _usable_state(self) -> State | None:
         """The state to go on from. One that does not fit is named, and what it left is removed."""
@@ -164,7 +166,9 @@ class FineTuner(DetectionTrainer):
             epoch=epoch,
             finished=finished,
             best=self._best,
-            stopper={name: getattr(self.stopper, name) for name in ("best_fitness", "best_epoch", "possible_stop")},
+            stopper={
+                name: getattr(self.stopper, name) for name in ("best_fitness", "best_epoch", "possible_stop")
+            },
             scaler=self.scaler.state_dict(),
             groups=groups,
             scalars=scalars,
@@ -242,7 +246,9 @@ class FineTuner(DetectionTrainer):
                 remedy="choose a lower lr0, or amp: false",
             )
         if self.events:
-            self.events.note(f"the loss is no number in epoch {epoch + 1}; the epoch is done again with other draws")
+            self.events.note(
+                f"the loss is no number in epoch {epoch + 1}; the epoch is done again with other draws"
+            )
         self._model_train()
         self._return_to(read_state(self.job.state))
         self.scheduler.last_epoch = epoch - 1
