@@ -33,6 +33,7 @@ from wreckognize.stages import (
 )
 from wreckognize.stages.run import Run
 from wreckognize.study import Study
+from wreckognize.urls import url_of
 from wreckognize.workspace import open_workspace
 
 Until = Literal["collect", "split", "label", "train", "evaluate", "report"]
@@ -72,7 +73,8 @@ def run(
 
     Args:
         study: loaded and checked.
-        out: the run's folder; default ``runs/<study>`` below the current folder.
+        out: the run's folder; default ``runs/<study>`` below the current folder. A URL (``s3://bucket/prefix``): the
+            default folder, kept there as well.
         until: the last step to do.
         only: names of the systems to work on (and those they learn from); default all. The report also shows the
             systems that were evaluated before.
@@ -88,11 +90,13 @@ def run(
         raise UsageError(
             "the reason is empty", where="--unlock", remedy="say why the test set changes; the report shows it"
         )
-    folder = Path(out) if out is not None else Path("runs") / study.study
+    url = None if out is None else url_of(out)
+    folder = Path("runs") / study.study if out is None or url is not None else Path(out)
     systems = chosen_systems(study, only)
     progress = progress or Silent()
     with (
         open_workspace(folder.absolute()) as workspace,
+        scaling.kept(study, url, workspace, progress),
         scaling.executor_of(study, workspace.root, progress) as executor,
     ):
         _say(progress, workspace.notes)
@@ -132,6 +136,12 @@ def search(
     """
     searching.require_extra()
     settings = study.search_settings()
+    if out is not None and url_of(out) is not None:
+        raise UsageError(
+            "a search works in a folder of this machine",
+            where=f"--out {out}",
+            remedy="give a folder; several machines share a search by its storage",
+        )
     *teachers, _ = chosen_systems(study, [settings.system])
     folder = Path(out) if out is not None else Path("runs") / study.study
     listener = progress or Silent()

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from wreckognize.errors import WorkspaceError
 from wreckognize.files import atomic_write, sha256_of, sync
+from wreckognize.reading import RECORD_BYTES, read_regular
 
 STATE_FILE = "state.json"
 STATE_COPY = "state.copy.json"
@@ -100,15 +101,15 @@ def read_state(root: Path, *, mend: bool) -> tuple[State, tuple[str, ...]]:
         State().write(root)
     record, copy = root / STATE_FILE, root / STATE_COPY
     try:
-        text = record.read_bytes()
+        text = read_regular(record, RECORD_BYTES)
         state = State.model_validate_json(text)
         if mend and not (copy.is_file() and copy.read_bytes() == text):
             atomic_write(copy, text)
         return state, ()
-    except (FileNotFoundError, ValidationError) as error:
+    except (OSError, ValidationError) as error:
         if mend:
-            with suppress(FileNotFoundError, ValidationError):  # then neither can be read, which is said below
-                state = State.model_validate_json(copy.read_bytes())
+            with suppress(OSError, ValidationError):  # then neither can be read, which is said below
+                state = State.model_validate_json(read_regular(copy, RECORD_BYTES))
                 state.write(root)
                 return state, (f"{STATE_FILE} was torn or gone; its copy says which steps are finished",)
         raise WorkspaceError(

@@ -11,6 +11,7 @@ from wreckognize.errors import WreckognizeError
 def main() -> None:
     """Entry point of ``wreckognize``: exit code 0 done, 1 a guard or gate said no, 2 wrong use or input."""
     from wreckognize.cli.app import app
+    from wreckognize.cli.console import harmless
 
     try:
         try:
@@ -21,5 +22,5 @@ def main() -> None:
             with writing(Path.cwd()):
                 raise error
     except WreckognizeError as error:
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        print(f"error: {harmless(str(error))}", file=sys.stderr)  # noqa: T201
         sys.exit(error.exit_code)

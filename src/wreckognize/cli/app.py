@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from wreckognize.cli.fetching import fetch
+from wreckognize.cli.options import Trust
 from wreckognize.cli.reviewing import review
 
 app = typer.Typer(
@@ -21,6 +23,7 @@ app = typer.Typer(
 )
 
 app.add_typer(review, name="review")
+app.add_typer(fetch, name="fetch")
 
 StudyFile = Annotated[
     Path, typer.Argument(help="The study file (YAML).", metavar="STUDY.yaml", show_default=False)
@@ -28,6 +31,15 @@ StudyFile = Annotated[
 Out = Annotated[
     Path | None,
     typer.Option("--out", help="The run's folder. Default: runs/STUDY below the current folder.", metavar="DIR"),
+]
+OutOrUrl = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        help="The run's folder. Default: runs/STUDY below the current folder. With an s3:// URL that folder is brought "
+        "from there and kept there as well.",
+        metavar="DIR",
+    ),
 ]
 Set = Annotated[
     list[str] | None,
@@ -39,8 +51,8 @@ On = Annotated[
     Literal["here", "ray"] | None,
     typer.Option(
         "--on",
-        help="Who looks at the photos: this process, or the machines of a Ray cluster (scale.address; without one, a "
-        "Ray on this machine). The tables are the same.",
+        help="Who looks at the photos: this process, or the machines of a Ray cluster (of a study: scale.address; "
+        "without one, a Ray on this machine). What comes out is the same.",
     ),
 ]
 Only = Annotated[
@@ -67,11 +79,12 @@ def _run_until(
     only: list[str] | None,
     unlock: str | None = None,
     on: str | None = None,
+    trust: list[str] | None = None,
 ) -> None:
     from wreckognize.cli.running import run_study
 
     overrides = [*(set_ or []), *([f"scale.on={on}"] if on else [])]
-    run_study(study, step, out=out, overrides=overrides, only=only or [], unlock=unlock)
+    run_study(study, step, out=out, overrides=overrides, only=only or [], unlock=unlock, trust=trust or [])
 
 
 def _show_version(wanted: bool) -> None:
@@ -93,7 +106,13 @@ def _options(
 
 @app.command()
 def run(
-    study: StudyFile, out: Out = None, set_: Set = None, only: Only = None, unlock: Unlock = None, on: On = None
+    study: StudyFile,
+    out: OutOrUrl = None,
+    set_: Set = None,
+    only: Only = None,
+    unlock: Unlock = None,
+    on: On = None,
+    trust: Trust = None,
 ) -> None:
     """Do the whole study, from photos to report.
 
@@ -105,11 +124,18 @@ def run(
 
     Example: `wreckognize run study.yaml --only ver6`
     """
-    _run_until("report", study, out, set_, only, unlock, on)
+    _run_until("report", study, out, set_, only, unlock, on, trust)
 
 
 @app.command()
-def collect(study: StudyFile, out: Out = None, set_: Set = None, unlock: Unlock = None) -> None:
+def collect(
+    study: StudyFile,
+    out: OutOrUrl = None,
+    set_: Set = None,
+    unlock: Unlock = None,
+    on: On = None,
+    trust: Trust = None,
+) -> None:
     """Read all sources into the catalog; what cannot be used goes to quarantine.csv with the reason.
 
     Opens every photo once and writes to none. Leaves `RUN/catalog/photos.parquet`, `RUN/catalog/boxes.parquet` and
@@ -117,11 +143,18 @@ def collect(study: StudyFile, out: Out = None, set_: Set = None, unlock: Unlock 
 
     Example: `wreckognize collect study.yaml`
     """
-    _run_until("collect", study, out, set_, None, unlock)
+    _run_until("collect", study, out, set_, None, unlock, on, trust)
 
 
 @app.command()
-def split(study: StudyFile, out: Out = None, set_: Set = None, unlock: Unlock = None, on: On = None) -> None:
+def split(
+    study: StudyFile,
+    out: OutOrUrl = None,
+    set_: Set = None,
+    unlock: Unlock = None,
+    on: On = None,
+    trust: Trust = None,
+) -> None:
     """Collect, look at every photo once with the teacher, then split and lock the test set.
 
     Photos of one claim and photos that look alike stay together. Leaves `RUN/split.parquet` (train, val, test),
@@ -130,12 +163,18 @@ def split(study: StudyFile, out: Out = None, set_: Set = None, unlock: Unlock = 
 
     Example: `wreckognize split study.yaml`
     """
-    _run_until("split", study, out, set_, None, unlock, on)
+    _run_until("split", study, out, set_, None, unlock, on, trust)
 
 
 @app.command()
 def label(
-    study: StudyFile, out: Out = None, set_: Set = None, only: Only = None, unlock: Unlock = None, on: On = None
+    study: StudyFile,
+    out: OutOrUrl = None,
+    set_: Set = None,
+    only: Only = None,
+    unlock: Unlock = None,
+    on: On = None,
+    trust: Trust = None,
 ) -> None:
     """Collect, split, and give every system the boxes that it learns from; nothing is trained.
 
@@ -145,12 +184,18 @@ def label(
 
     Example: `wreckognize label study.yaml --only ver6`
     """
-    _run_until("label", study, out, set_, only, unlock, on)
+    _run_until("label", study, out, set_, only, unlock, on, trust)
 
 
 @app.command()
 def train(
-    study: StudyFile, out: Out = None, set_: Set = None, only: Only = None, unlock: Unlock = None, on: On = None
+    study: StudyFile,
+    out: OutOrUrl = None,
+    set_: Set = None,
+    only: Only = None,
+    unlock: Unlock = None,
+    on: On = None,
+    trust: Trust = None,
 ) -> None:
     """Everything up to the trained systems; the test set stays shut.
 
@@ -159,12 +204,18 @@ def train(
 
     Example: `wreckognize train study.yaml --only ver6 --set systems.ver6.train.epochs=5`
     """
-    _run_until("train", study, out, set_, only, unlock, on)
+    _run_until("train", study, out, set_, only, unlock, on, trust)
 
 
 @app.command()
 def evaluate(
-    study: StudyFile, out: Out = None, set_: Set = None, only: Only = None, unlock: Unlock = None, on: On = None
+    study: StudyFile,
+    out: OutOrUrl = None,
+    set_: Set = None,
+    only: Only = None,
+    unlock: Unlock = None,
+    on: On = None,
+    trust: Trust = None,
 ) -> None:
     """Everything up to each system's figures on the locked test set.
 
@@ -173,12 +224,18 @@ def evaluate(
 
     Example: `wreckognize evaluate study.yaml`
     """
-    _run_until("evaluate", study, out, set_, only, unlock, on)
+    _run_until("evaluate", study, out, set_, only, unlock, on, trust)
 
 
 @app.command()
 def report(
-    study: StudyFile, out: Out = None, set_: Set = None, only: Only = None, unlock: Unlock = None, on: On = None
+    study: StudyFile,
+    out: OutOrUrl = None,
+    set_: Set = None,
+    only: Only = None,
+    unlock: Unlock = None,
+    on: On = None,
+    trust: Trust = None,
 ) -> None:
     """Everything, ending with the report: the same as `run`, under the name of its last step.
 
@@ -188,7 +245,7 @@ def report(
 
     Example: `wreckognize report study.yaml --set evidence.prevalence=0.9`
     """
-    _run_until("report", study, out, set_, only, unlock, on)
+    _run_until("report", study, out, set_, only, unlock, on, trust)
 
 
 @app.command()
@@ -206,11 +263,12 @@ def doctor(
     study: Annotated[
         Path | None, typer.Argument(help="A study file to check as well.", metavar="[STUDY.yaml]")
     ] = None,
+    trust: Trust = None,
 ) -> None:
-    """Say what is missing (extras, weights, folders, GPU, disk) and what to do about it."""
+    """Say what is missing (extras, weights, folders, GPU, disk), what would be refused, and what to do about it."""
     from wreckognize.cli.checking import print_diagnosis
 
-    print_diagnosis(study)
+    print_diagnosis(study, trust or [])
 
 
 @app.command()
@@ -228,6 +286,7 @@ def audit(
     ] = None,
     out: Out = None,
     set_: Set = None,
+    trust: Trust = None,
 ) -> None:
     """Rank the photos whose label or truth is probably wrong, each with the reason; a page shows them.
 
@@ -236,7 +295,7 @@ def audit(
     """
     from wreckognize.cli.auditing import audit_study
 
-    audit_study(study, system=system, folds=folds, epochs=epochs, out=out, overrides=set_ or [])
+    audit_study(study, system=system, folds=folds, epochs=epochs, out=out, overrides=set_ or [], trust=trust or [])
 
 
 @app.command()
@@ -257,6 +316,7 @@ def search(
     ] = None,
     out: Out = None,
     set_: Set = None,
+    trust: Trust = None,
 ) -> None:
     """Look for a system's best settings on validation photos; the test set stays shut.
 
@@ -265,7 +325,15 @@ def search(
     """
     from wreckognize.cli.searching import search_study
 
-    search_study(study, trials=trials, minutes=minutes, storage=storage, out=out, overrides=set_ or [])
+    search_study(
+        study,
+        trials=trials,
+        minutes=minutes,
+        storage=storage,
+        out=out,
+        overrides=set_ or [],
+        trust=trust or [],
+    )
 
 
 @app.command()
@@ -332,10 +400,17 @@ def predict(
             help="A system of a run (RUN/systems/NAME), or a .safetensors or .pt file.", metavar="SYSTEM"
         ),
     ],
-    photos: Annotated[list[str], typer.Argument(help="Photos, folders of photos, or globs.", metavar="PHOTOS...")],
+    photos: Annotated[
+        list[str],
+        typer.Argument(help="Photos, folders of photos, globs, or s3://BUCKET/PREFIX.", metavar="PHOTOS..."),
+    ],
     out: Annotated[
         Path | None,
-        typer.Option("--out", help="Write to this file (.jsonl or .csv) instead of the screen.", metavar="FILE"),
+        typer.Option(
+            "--out",
+            help="Write to this file or s3:// URL (.jsonl or .csv) instead of the screen.",
+            metavar="FILE",
+        ),
     ] = None,
     threshold: Annotated[
         float | None, typer.Option(help="Vehicle if the score is at least this. Default: the system's, else 0.10.")
@@ -349,6 +424,12 @@ def predict(
     engine: Annotated[
         str, typer.Option(help="What runs the network: torch, openvino or onnxruntime.", metavar="ENGINE")
     ] = "torch",
+    trust: Trust = None,
+    on: On = None,
+    address: Annotated[
+        str | None,
+        typer.Option(help="With --on ray: HOST:PORT of the cluster, or auto.", metavar="HOST:PORT"),
+    ] = None,
 ) -> None:
     """Look for vehicles in photos: one JSON line each, with verdict, score and boxes.
 
@@ -361,7 +442,16 @@ def predict(
     from wreckognize.cli.predicting import predict_photos
 
     done = predict_photos(
-        weights, photos, out=out, threshold=threshold, imgsz=imgsz, to_a_person=to_a_person, engine=engine
+        weights,
+        photos,
+        out=out,
+        threshold=threshold,
+        imgsz=imgsz,
+        to_a_person=to_a_person,
+        engine=engine,
+        trust=trust or [],
+        on=on or "here",
+        address=address,
     )
     if not done:
         raise typer.Exit(1)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from wreckognize.cli.options import Trust
+
 if TYPE_CHECKING:
     from wreckognize.stages.feedback import FeedbackTaken
 
@@ -65,6 +67,7 @@ def export(
     ] = False,
     again: Annotated[bool, typer.Option("--again", help="Also photos that were reviewed before.")] = False,
     out: _Out = None,
+    trust: Trust = None,
 ) -> None:
     """Copy photos into a folder with their labels drawn, most doubtful first.
 
@@ -76,7 +79,7 @@ def export(
     from wreckognize.stages.reviewing import export_review
     from wreckognize.study import Study
 
-    loaded = Study.load(study)
+    loaded = Study.load(study, trust=trust or [])
     done = export_review(
         loaded,
         out or Path("runs") / loaded.study,
@@ -144,6 +147,7 @@ def import_(
         ),
     ] = None,
     out: _Out = None,
+    trust: Trust = None,
 ) -> None:
     """Take people's boxes into the reviews file, which the study then names.
 
@@ -159,7 +163,7 @@ def import_(
 
     if source is None and not resolve:
         raise UsageError("no file is named", where="FILE_OR_DIR", remedy="name what the annotation tool exported")
-    loaded = Study.load(study)
+    loaded = Study.load(study, trust=trust or [])
     done = import_review(
         loaded,
         out or Path("runs") / loaded.study,

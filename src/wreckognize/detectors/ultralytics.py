@@ -186,7 +186,7 @@ def _from_safetensors(path: Path) -> Network:
         ) from error
     architecture = check_architecture(card.architecture, path)
     return Network(
-        _filled(architecture, card.names, state, path), card.names, path.name, card.sha256, random=False
+        filled_network(architecture, card.names, state, path), card.names, path.name, card.sha256, random=False
     )
 
 
@@ -194,14 +194,22 @@ def _from_checkpoint(path: Path) -> Network:
     digest = file_sha256(path)
     read = read_description(path)
     return Network(
-        _filled(read.architecture, read.names, read.state, path), read.names, path.name, digest, random=False
+        filled_network(read.architecture, read.names, read.state, path),
+        read.names,
+        path.name,
+        digest,
+        random=False,
     )
 
 
-def _filled(
+def filled_network(
     architecture: dict[str, Any], names: tuple[str, ...], state: Mapping[str, torch.Tensor], path: Path
 ) -> nn.Module:
-    """A network of this architecture with these tensors, in float32."""
+    """A network of this architecture with these tensors, in float32.
+
+    Raises:
+        WeightsError: the tensors are not those of the layers, or are far fewer than these would need.
+    """
     check_size(architecture, sum(value.numel() for value in state.values()), path)
     model = build_model(architecture, len(names))
     _match_class_branch(model, architecture, state)

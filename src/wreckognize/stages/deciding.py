@@ -10,7 +10,7 @@ import polars as pl
 
 from wreckognize.evaluation.image_level import photo_scores
 from wreckognize.evidence.person import choose_third_answer
-from wreckognize.evidence.thresholds import FrozenThreshold, choose
+from wreckognize.evidence.thresholds import FrozenThreshold, choose, read_frozen
 from wreckognize.files import atomic_write
 from wreckognize.settings import SystemSettings
 from wreckognize.stages.data import refuse_test_photos
@@ -83,5 +83,4 @@ def _same(one: FrozenThreshold, other: FrozenThreshold) -> bool:
 
 def frozen_threshold(run: Run, system: SystemSettings, number: int = 0) -> FrozenThreshold:
     """What `freeze_threshold` wrote."""
-    file = run.trained_folder(system, number) / "threshold.json"
-    return FrozenThreshold.from_dict(json.loads(file.read_text(encoding="utf-8")))
+    return read_frozen(run.trained_folder(system, number) / "threshold.json")

@@ -108,7 +108,7 @@ def train(run: Run, system: SystemSettings, number: int = 0) -> None:
             {"rows": photos.select("photo", "split", "sha256", "width", "height", "plain").rows()}
         ),
         "weights": weights if is_random(weights) else sha256_of(Path(weights)),
-        "train": system.train.model_dump(mode="json", exclude={"seeds"}),
+        "train": system.train.model_dump(mode="json", exclude={"seeds", "cache"}),
         "seed": seed,
         "versions": versions(),
     }

@@ -6,8 +6,6 @@ made anew. So neither holds the run's folder, and photos can be exported while a
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +14,6 @@ from pathlib import Path
 from typing import Literal
 
 import polars as pl
-import yaml
 
 from wreckognize.catalog import SPLITS, Catalog, SplitName
 from wreckognize.errors import UsageError
@@ -42,8 +39,10 @@ from wreckognize.review.plan import Predicted, Task, plan
 from wreckognize.review.reading import read_answers
 from wreckognize.review.records import Merged, Review, merge, read_reviews, write_reviews
 from wreckognize.settings import SystemSettings
+from wreckognize.spreadsheet import rows_to_csv
 from wreckognize.stages.feedback import FeedbackTaken, feedback_place, read_feedback, take_photos
 from wreckognize.study import Study
+from wreckognize.study.reader import read_document
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -286,11 +285,8 @@ def _write_conflicts(file: Path, conflicts: Sequence[Conflict]) -> Path | None:
     path = file.with_name(f"{file.stem}-conflicts.csv")
     if not conflicts and not path.exists():
         return None
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["photo", "reviewers", "why"])
-    writer.writerows([one.photo, ", ".join(one.reviewers), one.why] for one in conflicts)
-    atomic_write(path, text.getvalue())
+    rows = ([one.photo, ", ".join(one.reviewers), one.why] for one in conflicts)
+    atomic_write(path, rows_to_csv(["photo", "reviewers", "why"], rows))
     return path
 
 
@@ -298,7 +294,7 @@ def _catalog(study: Study, run: Path) -> Catalog:
     if not (run / "catalog" / "photos.parquet").exists():
         raise _not_yet(run, "collect")
     resolved = run / "study.yaml"
-    name = yaml.safe_load(resolved.read_text(encoding="utf-8"))["study"] if resolved.exists() else study.study
+    name = read_document(resolved).content.get("study") if resolved.exists() else study.study
     if name != study.study:
         raise UsageError(
             f"this is the run of the study {name!r}, not of {study.study!r}",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -17,6 +16,7 @@ from wreckognize.search.page import Page, render
 from wreckognize.search.records import SUMMARY_FILE, SearchSummary, Trial, best_of
 from wreckognize.search.words import said_of_value
 from wreckognize.settings import OBJECTIVES, Objective
+from wreckognize.spreadsheet import table_to_csv
 from wreckognize.stages.run import Run
 from wreckognize.stages.searching import Plan
 
@@ -168,6 +168,4 @@ def _csv(plan: Plan, trials: Sequence[Trial]) -> str:
         }
         for trial in trials
     ]
-    buffer = io.BytesIO()
-    pl.DataFrame(rows, infer_schema_length=None).write_csv(buffer)
-    return buffer.getvalue().decode("utf-8")
+    return table_to_csv(pl.DataFrame(rows, infer_schema_length=None))

@@ -108,7 +108,8 @@ STORAGES = {
 """Kinds of tensor data, and the bytes of one value."""
 
 DTYPES = frozenset(
-    f"torch.{name}" for name in "bfloat16 bool float16 float32 float64 int16 int32 int64 int8 uint8".split()
+    f"torch.{name}"
+    for name in ["bfloat16", "bool", "float16", "float32", "float64", "int16", "int32", "int64", "int8", "uint8"]
 )
 
 ALLOWED = LAYERS | RECORDS | FUNCTIONS | STORAGES.keys() | DTYPES
