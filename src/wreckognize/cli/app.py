@@ -492,6 +492,14 @@ def serve(
         Path | None,
         typer.Option(help="Keep what drift is reckoned from, and each day's summary.", metavar="DIR"),
     ] = None,
+    feedback: Annotated[
+        str | None,
+        typer.Option(
+            help="Take corrections, with consent, and keep them there: a folder of its own, or s3://bucket/prefix.",
+            metavar="DIR",
+        ),
+    ] = None,
+    feedback_most: Annotated[int, typer.Option(help="Corrections that are kept there, at most.", min=1)] = 10_000,
     drain: Annotated[
         float,
         typer.Option(help="Seconds in which photos are still taken after SIGTERM, while /readyz says 503.", min=0),
@@ -502,7 +510,8 @@ def serve(
 ) -> None:
     """Answer photos over HTTP: `POST /v1/inspect` with one photo or many gives verdicts, scores and boxes.
 
-    Photos are held in memory only, and nothing is stored. The log is one JSON line for each request, on standard
+    `/` is a web page for people. Photos are held in memory only, and nothing is stored but corrections (`--feedback`),
+    to which their sender agreed. The log is one JSON line for each request, on standard
     output. SIGTERM finishes what was taken. All of it: docs/service.md.
 
     Example: `curl -F photos=@car.jpg http://127.0.0.1:8000/v1/inspect`
@@ -516,6 +525,8 @@ def serve(
         workers=workers,
         drift=drift,
         drain=drain,
+        feedback=feedback,
+        feedback_most=feedback_most,
         keys=keys,
         rate=rate,
         burst=max(burst, photos),

@@ -13,7 +13,16 @@ from wreckognize.errors import MissingExtraError, UsageError
 
 
 def serve_bundle(
-    folder: Path, *, host: str, port: int, workers: int, drift: Path | None, drain: float, **limits: Any
+    folder: Path,
+    *,
+    host: str,
+    port: int,
+    workers: int,
+    drift: Path | None,
+    drain: float,
+    feedback: str | None = None,
+    feedback_most: int = 10_000,
+    **limits: Any,
 ) -> None:
     """Serve a bundle until a signal.
 
@@ -24,6 +33,8 @@ def serve_bundle(
         workers: processes.
         drift: a folder that keeps what drift is reckoned from.
         drain: seconds between SIGTERM and the closing of the port.
+        feedback: a folder or URL that keeps corrections.
+        feedback_most: so many are kept there.
         limits: of `ServiceSettings`.
 
     Raises:
@@ -42,7 +53,21 @@ def serve_bundle(
     settings = ServiceSettings(**limits)
     if settings.keys is not None:
         read_keys(settings.keys)  # wrong use is said here, before anything is started
-    order = Order(bundle=folder.absolute(), settings=settings, workers=workers, drain=drain, drift=drift)
+    if feedback is not None:
+        from wreckognize.serving.feedback_store import FeedbackStore
+        from wreckognize.urls import url_of
+
+        feedback = url_of(feedback) or str(Path(feedback).absolute())
+        FeedbackStore.at(feedback)  # likewise
+    order = Order(
+        bundle=folder.absolute(),
+        settings=settings,
+        workers=workers,
+        drain=drain,
+        drift=drift,
+        feedback=feedback,
+        feedback_most=feedback_most,
+    )
     log, sock = JsonLog(), bound(host, port)
     url = f"http://{host}:{sock.getsockname()[1]}"
     log("serving", url=url, model=manifest.name, version=manifest.version, workers=workers)

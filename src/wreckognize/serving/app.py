@@ -17,9 +17,12 @@ from starlette.responses import Response
 from wreckognize.serving import answers, envelope, inspecting, openapi
 from wreckognize.serving.answers import Refused
 from wreckognize.serving.drift import Drift
+from wreckognize.serving.feedback import add_feedback
+from wreckognize.serving.feedback_store import FeedbackStore
 from wreckognize.serving.gate import Gate
 from wreckognize.serving.inspector import Inspector
 from wreckognize.serving.measures import Measures
+from wreckognize.serving.page import page_routes
 from wreckognize.serving.settings import ServiceSettings
 from wreckognize.serving.uploads import Memory
 
@@ -75,6 +78,7 @@ def create_app(
     drift: Drift,
     *,
     workers: int = 1,
+    feedback: FeedbackStore | None = None,
 ) -> FastAPI:
     """The application.
 
@@ -84,6 +88,7 @@ def create_app(
         measures: the same that the inspector has.
         drift: counts the photos.
         workers: processes that share the port, and so the rates of keys.
+        feedback: keeps corrections; None: none is taken.
 
     Raises:
         UsageError: the file of API keys cannot be read.
@@ -121,8 +126,8 @@ def create_app(
     for path, handler, page in _ROUTES:
         app.add_api_route(path, handler, methods=["GET"], response_model=None, openapi_extra=page)
     openapi.install(app)
-    # Here, after the routes above: feedback (`serving/feedback.py`, a router), and last the web page (`serving/page/`,
-    # a mount at "/").
+    add_feedback(app, feedback)
+    app.router.routes.extend(page_routes())
     return app
 
 

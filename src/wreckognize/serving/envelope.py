@@ -19,9 +19,10 @@ _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SECURITY = [
     (
         b"content-security-policy",
-        b"default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; "
-        b"form-action 'self'; frame-ancestors 'none'",
+        b"default-src 'self'; img-src 'self' blob:; object-src 'none'; base-uri 'none'; "
+        b"form-action 'none'; frame-ancestors 'none'",
     ),
+    (b"permissions-policy", b"camera=(self), microphone=(), geolocation=()"),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-opener-policy", b"same-origin"),

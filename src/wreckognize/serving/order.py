@@ -22,6 +22,8 @@ class Order:
         drain: seconds between SIGTERM and the closing of the port.
         patience: seconds that open requests have after that.
         drift: a folder that keeps what drift is reckoned from; None: memory only.
+        feedback: a folder or URL that keeps corrections; None: none is taken.
+        feedback_most: so many corrections are kept there.
     """
 
     bundle: Path
@@ -30,6 +32,8 @@ class Order:
     drain: float = 2.0
     patience: float = 30.0
     drift: Path | None = None
+    feedback: str | None = None
+    feedback_most: int = 10_000
 
     def to_json(self) -> bytes:
         """For another process."""

@@ -19,6 +19,7 @@ from wreckognize.errors import WreckognizeError
 from wreckognize.exporting.bundle import read_bundle
 from wreckognize.serving.app import create_app
 from wreckognize.serving.drift import Drift
+from wreckognize.serving.feedback_store import FeedbackLimits, FeedbackStore
 from wreckognize.serving.inspector import Inspector
 from wreckognize.serving.logs import JsonLog
 from wreckognize.serving.measures import Measures
@@ -37,7 +38,7 @@ def serve(order: Order, sock: socket.socket, log: JsonLog, *, ready: int | None 
 
     Raises:
         BundleError: the bundle cannot be read.
-        UsageError: this machine cannot run it, or the keys cannot be read.
+        UsageError: this machine cannot run it, the keys cannot be read, or no correction can be kept.
         MissingExtraError: what runs it is not installed.
     """
     bundle = read_bundle(order.bundle)
@@ -46,7 +47,9 @@ def serve(order: Order, sock: socket.socket, log: JsonLog, *, ready: int | None 
     measures = Measures(settings.places, log)
     drift = Drift(bundle.manifest, log, folder=order.drift)
     inspector = Inspector(bundle, bundle.open(threads=threads), settings, measures)
-    app = create_app(inspector, settings, measures, drift, workers=order.workers)
+    limits = FeedbackLimits(corrections=order.feedback_most)
+    feedback = None if order.feedback is None else FeedbackStore.at(order.feedback, limits)
+    app = create_app(inspector, settings, measures, drift, workers=order.workers, feedback=feedback)
     run(app, sock, log, drain=order.drain, patience=order.patience, ready=ready)
 
 

@@ -67,7 +67,6 @@ export default {
   not_shown:
     "Your browser cannot show this kind of photo (HEIC or TIFF, for example). The service can read it: its answer holds, and the boxes are drawn here on an empty frame.",
   photo_alt: "{name}: {verdict}, {boxes}",
-  photo_alt_open: "{name}",
   boxes_count: { one: "{n} box drawn", other: "{n} boxes drawn" },
 
   waiting: "Waiting",

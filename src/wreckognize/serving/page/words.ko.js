@@ -67,7 +67,6 @@ export default {
   not_shown:
     "이 브라우저는 이런 종류의 사진(예: HEIC, TIFF)을 보여 주지 못합니다. 서비스는 읽을 수 있으므로 판정은 유효하며, 상자는 빈 틀 위에 그렸습니다.",
   photo_alt: "{name}: {verdict}, {boxes}",
-  photo_alt_open: "{name}",
   boxes_count: { other: "상자 {n}개 표시" },
 
   waiting: "대기 중",
