@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-fast cluster coverage photos recipes lint format bench bench-long clean help
+.PHONY: demo test test-fast quiet cluster coverage photos recipes lint format bench bench-long clean help
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -31,6 +31,9 @@ recipes: $(STAMP) ## each recipe with its own architecture and size, random weig
 
 coverage: $(STAMP) ## all tests with line coverage; engines and drawing are left out, the rest must reach 95 %
 	$(BIN)/pytest --cov --cov-report=term-missing
+
+quiet: $(STAMP) ## every command in a plain process, watched for connections and look-ups; some ten minutes
+	WRECKOGNIZE_QUIET_LONG=1 $(BIN)/pytest tests/offline
 
 cluster: $(STAMP) ## tests on a real Ray cluster of two local nodes and a real S3 API (installs the extra [ray], 450 MB)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[cluster]'

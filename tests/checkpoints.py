@@ -118,7 +118,11 @@ def planted_pickles(canary: Path) -> Iterator[tuple[str, bytes, str]]:
     yield "a function beside the layers", holding(other), "torch.nn.modules.module._addindent"
     download = call("ultralytics.utils.downloads", "attempt_download_asset", text("yolo26n.pt"))
     yield "a function of the library", holding(download), "attempt_download_asset"
-    yield "its own loader", holding(call("ultralytics.nn.tasks", "torch_safe_load", text("a.pt"))), "torch_safe_load"
+    yield (
+        "its own loader",
+        holding(call("ultralytics.nn.tasks", "torch_safe_load", text("a.pt"))),
+        "torch_safe_load",
+    )
     weird = call("ultralytics.nn.modules.block", "TorchVision", text("resnet18"))
     yield "a layer that downloads", holding(weird), "TorchVision"
     module = call("builtins", "getattr", name("os", "sys"), text("system"))
@@ -133,7 +137,16 @@ def planted_pickles(canary: Path) -> Iterator[tuple[str, bytes, str]]:
     yield "a tensor that is changed", holding(tensor(1, 0, (1,), (1,)) + b"}" + text("x") + b"Nsb"), "a state"
     yield "an extension", holding(b"\x82\x01"), "copyreg extension"
     yield "INST", HEAD + b"(" + text(command) + b"iposix\nsystem\n" + STOP, "posix.system"
-    by_memo = HEAD + text("posix") + b"q\x00" + text("system") + b"q\x010h\x00h\x01\x93" + text(command) + b"\x85R" + STOP
+    by_memo = (
+        HEAD
+        + text("posix")
+        + b"q\x00"
+        + text("system")
+        + b"q\x010h\x00h\x01\x93"
+        + text(command)
+        + b"\x85R"
+        + STOP
+    )
     yield "a name from the memory", by_memo, "posix.system"
     yield "OBJ", HEAD + b"(" + conv + b"o" + STOP, "OBJ"
     yield "a second pickle behind", holding(b"N") + holding(touch(canary)), "behind its end"
@@ -158,7 +171,11 @@ def oversized_pickles() -> Iterator[tuple[str, bytes, str]]:
     yield "a tensor before its data", holding(tensor(1, -1, (1,), (1,))), "_rebuild_tensor_v2"
     yield "a negative side", holding(tensor(1, 0, (-5,), (1,))), "_rebuild_tensor_v2"
     yield "sides and steps that differ", holding(tensor(1, 0, (1, 1), (1,))), "_rebuild_tensor_v2"
-    yield "two descriptions", HEAD + b"]" + storage("0", 1) + b"a" + storage("0", 2) + b"a" + STOP, "two descriptions"
+    yield (
+        "two descriptions",
+        HEAD + b"]" + storage("0", 1) + b"a" + storage("0", 2) + b"a" + STOP,
+        "two descriptions",
+    )
 
 
 def planted_files(folder: Path, canary: Path) -> Iterator[tuple[str, Path, str]]:

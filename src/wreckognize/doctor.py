@@ -150,7 +150,6 @@ def study_checks(path: Path, trust: Sequence[str] = ()) -> list[Check]:
         *(_source_check(source, photos[source.name]) for source in study.sources if not _urls(source)),
         *(storage_check(source, study.scale) for source in study.sources if _urls(source)),
         *(_weights_check(name, weights) for name, weights in _weights(study)),
-        
         disk_check(Path.cwd(), needed=_disk_needed(study.systems, sum(photos.values()))),
     ]
 

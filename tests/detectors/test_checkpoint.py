@@ -171,7 +171,9 @@ def test_a_card_is_held_to_the_same(tmp_path, tiny_weights):
         b"\x04\x00\x00\x00\x00\x00\x00\x00null",
         (200).to_bytes(8, "little") + b"[" * 200,
         (72).to_bytes(8, "little") + b'{"a":{"dtype":"F32","shape":[1099511627776],"data_offsets":[0,4]}}      ',
-        (72).to_bytes(8, "little") + b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'.ljust(72) + b"too much",
+        (72).to_bytes(8, "little")
+        + b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'.ljust(72)
+        + b"too much",
         b"PK\x03\x04" + bytes(60),
     ],
 )
@@ -224,10 +226,12 @@ def _refused(path: Path) -> str:
 
 @pytest.mark.slow
 def test_in_a_process_of_its_own_no_planted_program_runs(tmp_path):
-    """All planted files through the loader, without pytest; then one with Python's own reader, to see the canary sing."""
+    """All planted files through the loader, without pytest; then one with Python's own reader, to hear the canary."""
     canary = tmp_path / "canary"
     files = [path for _, path, _ in checkpoints.planted_files(tmp_path, canary)]
-    for number, (_, pickled, _) in enumerate([*checkpoints.planted_pickles(canary), *checkpoints.oversized_pickles()]):
+    for number, (_, pickled, _) in enumerate(
+        [*checkpoints.planted_pickles(canary), *checkpoints.oversized_pickles()]
+    ):
         files.append(checkpoints.archive(tmp_path / f"pickle-{number}.pt", pickled))
     program = f"""
 import json, sys

@@ -54,7 +54,12 @@ def test_a_checkpoint_that_is_data_passes_and_is_written_anew(tmp_path):
     clean = tmp_path / "clean.pt"
     clean.write_bytes(archives.clean_archive(path))
     with zipfile.ZipFile(clean) as file:
-        assert sorted(file.namelist()) == ["archive/byteorder", "archive/data.pkl", "archive/data/0", "archive/version"]
+        assert sorted(file.namelist()) == [
+            "archive/byteorder",
+            "archive/data.pkl",
+            "archive/data/0",
+            "archive/version",
+        ]
         assert file.read("archive/data.pkl") == checkpoints.holding(tensor)
     assert refusal_of(clean) is None
 
@@ -78,7 +83,9 @@ def test_every_single_changed_byte_of_a_checkpoint_is_passed_or_refused_never_mo
 
 def test_pickles_that_only_grow_in_memory_do_not(tmp_path):
     """A list that holds the one before it twice, sixty times: 2^60 leaves, sixty lists."""
-    steps = b"".join(b"]q" + bytes([n]) + b"(h" + bytes([n - 1]) * 1 + b"h" + bytes([n - 1]) + b"e" for n in range(1, 60))
+    steps = b"".join(
+        b"]q" + bytes([n]) + b"(h" + bytes([n - 1]) * 1 + b"h" + bytes([n - 1]) + b"e" for n in range(1, 60)
+    )
     laughs = checkpoints.HEAD + b"]q\x00" + steps + checkpoints.STOP
     with pytest.raises(pickles.Refused, match="not empty"):
         pickles.check(laughs)
@@ -125,5 +132,12 @@ def test_the_planted_programs_would_run_if_they_were_unpickled(tmp_path):
             with contextlib.suppress(Exception):
                 pickle.loads(pickled)
             ran |= {label} if canary.exists() else set()
-    assert ran >= {"os.system", "os.system, protocol 4", "eval", "INST", "a name from the memory", "fifty tuples deep"}
+    assert ran >= {
+        "os.system",
+        "os.system, protocol 4",
+        "eval",
+        "INST",
+        "a name from the memory",
+        "fifty tuples deep",
+    }
     assert len(ran) >= 10

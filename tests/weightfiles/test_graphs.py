@@ -26,7 +26,10 @@ def model(*, location: str | None = None, deep: bool = False, attribute: bool = 
     given = helper.make_tensor_value_info("x", TensorProto.FLOAT, [2])
     made = helper.make_tensor_value_info("y", TensorProto.FLOAT, [2])
     if attribute:
-        nodes, initial = [helper.make_node("Constant", [], ["two"], value=two), helper.make_node("Add", ["x", "two"], ["y"])], []
+        nodes, initial = (
+            [helper.make_node("Constant", [], ["two"], value=two), helper.make_node("Add", ["x", "two"], ["y"])],
+            [],
+        )
     else:
         nodes, initial = [helper.make_node("Add", ["x", "two"], ["y"])], [two]
     graph = helper.make_graph(nodes, "g", [] if deep else [given], [made], initial)
@@ -44,10 +47,22 @@ def written(folder, **options):
     return path
 
 
-@pytest.mark.parametrize("where", [{}, {"deep": True}, {"attribute": True}], ids=["graph", "graph in a graph", "constant"])
+@pytest.mark.parametrize(
+    "where", [{}, {"deep": True}, {"attribute": True}], ids=["graph", "graph in a graph", "constant"]
+)
 @pytest.mark.parametrize(
     "location",
-    ["../secret", "/etc/hostname", "a/../../secret", "C:\\secret", "\\\\server\\share", "..\\secret", "", "link", "linked/secret"],
+    [
+        "../secret",
+        "/etc/hostname",
+        "a/../../secret",
+        "C:\\secret",
+        "\\\\server\\share",
+        "..\\secret",
+        "",
+        "link",
+        "linked/secret",
+    ],
 )
 def test_a_file_outside_its_folder_is_refused(tmp_path, location, where):
     (tmp_path / "secret").write_bytes(bytes(8))

@@ -281,9 +281,7 @@ def audit(
     """
     from wreckognize.cli.auditing import audit_study
 
-    audit_study(
-        study, system=system, folds=folds, epochs=epochs, out=out, overrides=set_ or [], trust=trust or []
-    )
+    audit_study(study, system=system, folds=folds, epochs=epochs, out=out, overrides=set_ or [], trust=trust or [])
 
 
 @app.command()

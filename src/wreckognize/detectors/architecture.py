@@ -1,7 +1,7 @@
 """The description of a network in a card or a checkpoint, checked before the library builds anything from it.
 
-Ultralytics builds a network from a list of layers, each with the name of a class and its arguments. It looks the name up
-among everything its module knows, evaluates ``activation`` as Python, and one of its layers (``TorchVision``) downloads
+Ultralytics builds a network from a list of layers, each with the name of a class and its arguments. It looks the name
+up among everything its module knows, evaluates ``activation`` as Python, and one of its layers (``TorchVision``) downloads
 weights. A description comes from a file, so here it may name layers only, and hold numbers and short texts only.
 """
 
@@ -15,10 +15,26 @@ from typing import Any
 from wreckognize.errors import WeightsError
 from wreckognize.weightfiles.allowed import BLOCKS_OF_A_NETWORK
 
-_ACTIVATION = re.compile(r"(torch\.)?nn\.(SiLU|ReLU|ReLU6|LeakyReLU|Hardswish|GELU|Mish|ELU|Sigmoid)\([A-Za-z0-9=., ]{0,40}\)")
+_ACTIVATION = re.compile(
+    r"(torch\.)?nn\.(SiLU|ReLU|ReLU6|LeakyReLU|Hardswish|GELU|Mish|ELU|Sigmoid)\([A-Za-z0-9=., ]{0,40}\)"
+)
 _KEYS = frozenset(
-    "nc ch channels scale scales depth_multiple width_multiple activation backbone head end2end reg_max anchors "
-    "inplace".split()
+    [
+        "nc",
+        "ch",
+        "channels",
+        "scale",
+        "scales",
+        "depth_multiple",
+        "width_multiple",
+        "activation",
+        "backbone",
+        "head",
+        "end2end",
+        "reg_max",
+        "anchors",
+        "inplace",
+    ]
 )
 _NUMBER = 1_000_000
 _TEXT = 100
@@ -91,12 +107,14 @@ def check_size(architecture: dict[str, Any], numbers: int, where: Path) -> None:
     described = copy.deepcopy(architecture)
     try:
         with torch.device("meta"):
-            layers, _ = parse_model(described, ch=described.get("channels") or described.get("ch") or 3, verbose=False)
+            layers, _ = parse_model(
+                described, ch=described.get("channels") or described.get("ch") or 3, verbose=False
+            )
         wanted = sum(one.numel() for one in layers.parameters())
     except Exception as error:
-        raise _wrong(f"a description that cannot be built ({type(error).__name__}: {str(error)[:_TEXT]})", where) from (
-            error
-        )
+        raise _wrong(
+            f"a description that cannot be built ({type(error).__name__}: {str(error)[:_TEXT]})", where
+        ) from (error)
     if wanted > _ROOM * numbers + _NUMBER:
         raise _wrong(f"a description of {wanted:,} numbers, where the file holds {numbers:,}", where)
 

@@ -1,8 +1,8 @@
 """A pickle checkpoint as data: the description of a network and its tensors.
 
 Three fences, one behind another. `wreckognize.weightfiles` has followed the pickle without building anything and passed
-an archive of its checked parts; torch names what it finds unsafe in that archive, and its ``weights_only`` reader builds
-nothing beyond tensors and an allow-list; and what we put on that list are not the classes that a checkpoint names but
+an archive of its checked parts; torch names what it finds unsafe in that archive, and its ``weights_only`` reader
+builds nothing beyond tensors and an allow-list; and what we put on that list are not the classes that a checkpoint names but
 empty stand-ins. So no code of a layer runs, neither its constructor nor its ``__setstate__``.
 """
 
@@ -57,13 +57,15 @@ def read_description(path: Path) -> Description:
     except CheckpointRefused as refused:
         raise refused_checkpoint(path, refused.refusal) from None
     except OSError as error:
-        raise WeightsError(f"cannot be read ({error.strerror})", where=str(path), remedy="check the path") from error
+        raise WeightsError(
+            f"cannot be read ({error.strerror})", where=str(path), remedy="check the path"
+        ) from error
     try:
         content = _loaded(archive)
     except (pickle.UnpicklingError, RuntimeError, ValueError, TypeError, KeyError, EOFError, MemoryError) as error:
-        raise refused_checkpoint(path, Refusal(f"torch does not read it as data ({str(error).splitlines()[0]})")) from (
-            error
-        )
+        raise refused_checkpoint(
+            path, Refusal(f"torch does not read it as data ({str(error).splitlines()[0]})")
+        ) from (error)
     network = _network_of(content, path)
     values = network.values
     return Description(

@@ -126,8 +126,8 @@ class Network:
 def load_network(weights: str) -> Network:
     """Build a network from ``.safetensors`` with its card, a ``.pt`` checkpoint, or an architecture's name.
 
-    A pickle checkpoint gives its description of the layers and its tensors, and the network is built anew from them: the
-    library never unpickles it (`wreckognize.detectors.checkpoint`).
+    A pickle checkpoint gives its description of the layers and its tensors, and the network is built anew from them:
+    the library never unpickles it (`wreckognize.detectors.checkpoint`).
 
     Args:
         weights: absolute path, or ``yolov8{n,s,m,l,x}.yaml`` for random weights (the same ones each time).
@@ -194,7 +194,11 @@ def _from_checkpoint(path: Path) -> Network:
     digest = file_sha256(path)
     read = read_description(path)
     return Network(
-        filled_network(read.architecture, read.names, read.state, path), read.names, path.name, digest, random=False
+        filled_network(read.architecture, read.names, read.state, path),
+        read.names,
+        path.name,
+        digest,
+        random=False,
     )
 
 

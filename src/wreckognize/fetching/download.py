@@ -154,7 +154,9 @@ def _download(url: str, part: Path, pin: Pin, progress: Progress, patience: Pati
             except (OSError, http.client.HTTPException) as error:
                 if isinstance(error, urllib.error.HTTPError) and error.code == 416:
                     part.unlink(missing_ok=True)  # no such part of its file: begin anew
-                elif isinstance(error, urllib.error.HTTPError) and error.code < 500 and error.code not in (408, 429):
+                elif (
+                    isinstance(error, urllib.error.HTTPError) and error.code < 500 and error.code not in (408, 429)
+                ):
                     raise _unreachable(url, pin, part, f"the server says {error.code} {error.reason}") from error
                 reason = str(getattr(error, "reason", None) or error) or type(error).__name__
             else:
@@ -240,7 +242,9 @@ class _CarefulRedirects(urllib.request.HTTPRedirectHandler):
 def _unreachable(url: str, pin: Pin, part: Path, reason: str) -> DownloadError:
     folder = part.parent
     kept = part.stat().st_size if part.exists() else 0
-    more = f" ({kept / 1e6:.1f} of {pin.size / 1e6:.1f} MB came; the same command goes on from there)" if kept else ""
+    more = (
+        f" ({kept / 1e6:.1f} of {pin.size / 1e6:.1f} MB came; the same command goes on from there)" if kept else ""
+    )
     return DownloadError(
         f"cannot be fetched: {reason}{more}",
         where=url,

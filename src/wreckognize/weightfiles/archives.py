@@ -132,7 +132,9 @@ def _opened(path: Path) -> Iterator[_Archive]:
     if not stat.S_ISREG(status.st_mode):
         raise CheckpointRefused("not a file", damaged=True)
     if status.st_size > MAX_FILE:
-        raise CheckpointRefused(f"a checkpoint of {status.st_size / 2**30:.1f} GiB, where {MAX_FILE / 2**30:.0f} are plenty")
+        raise CheckpointRefused(
+            f"a checkpoint of {status.st_size / 2**30:.1f} GiB, where {MAX_FILE / 2**30:.0f} are plenty"
+        )
     with path.open("rb") as stream:
         beginning = stream.read(512)
         stream.seek(0)
@@ -150,7 +152,9 @@ def _require_layout(entries: list[zipfile.ZipInfo], size: int) -> None:
     doubled = [name for name, count in Counter(entry.filename for entry in entries).items() if count > 1]
     if doubled:
         raise CheckpointRefused(f"an archive with several parts called {doubled[0]}")
-    if any(entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size for entry in entries):
+    if any(
+        entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size for entry in entries
+    ):
         raise CheckpointRefused("a compressed archive, which torch does not write")
     if any(entry.flag_bits & 0x41 for entry in entries):
         raise CheckpointRefused("an encrypted archive")
@@ -182,7 +186,9 @@ def _checked(archive: _Archive) -> tuple[bytes, list[Storage]]:
     for storage in storages.values():
         found, wanted = archive.size(f"data/{storage.key}"), storage.count * STORAGES[storage.kind]
         if found != wanted:
-            raise CheckpointRefused(f"tensor data {storage.key!r} of {wanted:,} bytes, where the file holds {found or 0:,}")
+            raise CheckpointRefused(
+                f"tensor data {storage.key!r} of {wanted:,} bytes, where the file holds {found or 0:,}"
+            )
     return pickled, list(storages.values())
 
 
@@ -229,7 +235,9 @@ def _other_kind(path: Path, beginning: bytes) -> CheckpointRefused:
         return CheckpointRefused("a tar archive, as torch wrote it before 2018", _names_in_tar(path))
     if beginning.startswith(b"\x80"):
         with path.open("rb") as stream:
-            return CheckpointRefused("a bare pickle, as torch wrote it before 2020", _names_in(stream.read(_LOOKED_AT)))
+            return CheckpointRefused(
+                "a bare pickle, as torch wrote it before 2020", _names_in(stream.read(_LOOKED_AT))
+            )
     return CheckpointRefused("not a checkpoint: torch writes a zip archive", damaged=True)
 
 

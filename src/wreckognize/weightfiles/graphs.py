@@ -57,7 +57,9 @@ def _locations(message: Any) -> Iterator[str]:
     """Where the tensors of a model lie, at whatever depth they stand: graphs hold graphs."""
     if message.DESCRIPTOR.name == "TensorProto":
         yield from (entry.value for entry in message.external_data if entry.key == "location")
-        if message.data_location == message.EXTERNAL and not any(e.key == "location" for e in message.external_data):
+        if message.data_location == message.EXTERNAL and not any(
+            e.key == "location" for e in message.external_data
+        ):
             yield ""
         return
     for field, value in message.ListFields():
