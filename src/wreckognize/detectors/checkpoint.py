@@ -2,8 +2,8 @@
 
 Three fences, one behind another. `wreckognize.weightfiles` has followed the pickle without building anything and passed
 an archive of its checked parts; torch names what it finds unsafe in that archive, and its ``weights_only`` reader
-builds nothing beyond tensors and an allow-list; and what we put on that list are not the classes that a checkpoint names but
-empty stand-ins. So no code of a layer runs, neither its constructor nor its ``__setstate__``.
+builds nothing beyond tensors and an allow-list; and what we put on that list are not the classes that a checkpoint
+names but empty stand-ins. So no code of a layer runs, neither its constructor nor its ``__setstate__``.
 """
 
 from __future__ import annotations
