@@ -31,8 +31,8 @@ def weights(
     """Download published detector weights and check that they are the published bytes.
 
     Names: yolov8n, yolov8s, yolov8m, yolov8l, yolov8x, and yolo11n to yolo11x. The hash of each is part of this
-    package;     what has another is removed. Interrupted, the same command goes on where it stood. The weights are Ultralytics'
-    and under the AGPL-3.0.
+    package; what has another is removed. Interrupted, the same command goes on where it stood. The weights are
+    Ultralytics' and under the AGPL-3.0.
 
     Example: `wreckognize fetch weights yolov8x`
     """
