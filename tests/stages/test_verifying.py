@@ -18,8 +18,8 @@ from studies import tree, write_study
 from wreckognize import pipeline
 from wreckognize.files import sha256_of
 from wreckognize.stages.verifying import differences, verify
+from wreckognize.state import State
 from wreckognize.study import Study
-from wreckognize.workspace import State
 
 NOT_HASHED = {
     ".lock",

@@ -32,6 +32,15 @@ Out = Annotated[
     Path | None,
     typer.Option("--out", help="The run's folder. Default: runs/STUDY below the current folder.", metavar="DIR"),
 ]
+OutOrUrl = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        help="The run's folder. Default: runs/STUDY below the current folder. With an s3:// URL that folder is brought "
+        "from there and kept there as well.",
+        metavar="DIR",
+    ),
+]
 Set = Annotated[
     list[str] | None,
     typer.Option(
@@ -42,8 +51,8 @@ On = Annotated[
     Literal["here", "ray"] | None,
     typer.Option(
         "--on",
-        help="Who looks at the photos: this process, or the machines of a Ray cluster (scale.address; without one, a "
-        "Ray on this machine). The tables are the same.",
+        help="Who looks at the photos: this process, or the machines of a Ray cluster (of a study: scale.address; "
+        "without one, a Ray on this machine). What comes out is the same.",
     ),
 ]
 Only = Annotated[
@@ -98,7 +107,7 @@ def _options(
 @app.command()
 def run(
     study: StudyFile,
-    out: Out = None,
+    out: OutOrUrl = None,
     set_: Set = None,
     only: Only = None,
     unlock: Unlock = None,
@@ -120,7 +129,12 @@ def run(
 
 @app.command()
 def collect(
-    study: StudyFile, out: Out = None, set_: Set = None, unlock: Unlock = None, trust: Trust = None
+    study: StudyFile,
+    out: OutOrUrl = None,
+    set_: Set = None,
+    unlock: Unlock = None,
+    on: On = None,
+    trust: Trust = None,
 ) -> None:
     """Read all sources into the catalog; what cannot be used goes to quarantine.csv with the reason.
 
@@ -129,13 +143,13 @@ def collect(
 
     Example: `wreckognize collect study.yaml`
     """
-    _run_until("collect", study, out, set_, None, unlock, None, trust)
+    _run_until("collect", study, out, set_, None, unlock, on, trust)
 
 
 @app.command()
 def split(
     study: StudyFile,
-    out: Out = None,
+    out: OutOrUrl = None,
     set_: Set = None,
     unlock: Unlock = None,
     on: On = None,
@@ -155,7 +169,7 @@ def split(
 @app.command()
 def label(
     study: StudyFile,
-    out: Out = None,
+    out: OutOrUrl = None,
     set_: Set = None,
     only: Only = None,
     unlock: Unlock = None,
@@ -176,7 +190,7 @@ def label(
 @app.command()
 def train(
     study: StudyFile,
-    out: Out = None,
+    out: OutOrUrl = None,
     set_: Set = None,
     only: Only = None,
     unlock: Unlock = None,
@@ -196,7 +210,7 @@ def train(
 @app.command()
 def evaluate(
     study: StudyFile,
-    out: Out = None,
+    out: OutOrUrl = None,
     set_: Set = None,
     only: Only = None,
     unlock: Unlock = None,
@@ -216,7 +230,7 @@ def evaluate(
 @app.command()
 def report(
     study: StudyFile,
-    out: Out = None,
+    out: OutOrUrl = None,
     set_: Set = None,
     only: Only = None,
     unlock: Unlock = None,
@@ -323,6 +337,62 @@ def search(
 
 
 @app.command()
+def export(
+    system: Annotated[
+        Path,
+        typer.Argument(help="A system of a finished run, trained or not.", metavar="RUN/systems/NAME"),
+    ],
+    to: Annotated[
+        Literal["onnx", "openvino", "tensorrt", "safetensors"],
+        typer.Option(
+            "--to",
+            help="onnx runs anywhere; openvino is fastest on a CPU; tensorrt needs a GPU of NVIDIA, here too; "
+            "safetensors keeps torch.",
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", help="The bundle's folder; it must not be there yet.", metavar="BUNDLE")
+    ],
+    int8: Annotated[
+        bool,
+        typer.Option(
+            "--int8", help="Eight-bit numbers, learnt on training photos: faster, coarser. For openvino."
+        ),
+    ] = False,
+    max_flips: Annotated[
+        float, typer.Option(help="Share of validation photos that may be decided otherwise than by the original.")
+    ] = 0.005,
+    photos: Annotated[
+        int, typer.Option(help="Compare on at most so many validation photos, drawn by the study's seed.", min=1)
+    ] = 1000,
+    to_a_person: Annotated[
+        bool | None,
+        typer.Option(
+            "--to-a-person/--one-threshold",
+            help="Decide with the third answer, or by the one threshold. Default: the third answer where the study "
+            "could keep both of its promises.",
+            show_default=False,
+        ),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Write it even if it decides otherwise; card and manifest are marked.")
+    ] = False,
+) -> None:
+    """Write a system as one folder that needs nothing else: model, thresholds, model card, hashes.
+
+    Before it appears it is compared with the original on the run's validation photos. If more photos are decided
+    otherwise than --max-flips allows, they are listed, nothing is written, and the exit code is 1.
+
+    Example: `wreckognize export runs/claims-2026/systems/ver6 --to openvino --out ver6-bundle`
+    """
+    from wreckognize.cli.exporting import export_system
+
+    export_system(
+        system, to, out, int8=int8, max_flips=max_flips, photos=photos, force=force, to_a_person=to_a_person
+    )
+
+
+@app.command()
 def predict(
     weights: Annotated[
         Path,
@@ -330,10 +400,17 @@ def predict(
             help="A system of a run (RUN/systems/NAME), or a .safetensors or .pt file.", metavar="SYSTEM"
         ),
     ],
-    photos: Annotated[list[str], typer.Argument(help="Photos, folders of photos, or globs.", metavar="PHOTOS...")],
+    photos: Annotated[
+        list[str],
+        typer.Argument(help="Photos, folders of photos, globs, or s3://BUCKET/PREFIX.", metavar="PHOTOS..."),
+    ],
     out: Annotated[
         Path | None,
-        typer.Option("--out", help="Write to this file (.jsonl or .csv) instead of the screen.", metavar="FILE"),
+        typer.Option(
+            "--out",
+            help="Write to this file or s3:// URL (.jsonl or .csv) instead of the screen.",
+            metavar="FILE",
+        ),
     ] = None,
     threshold: Annotated[
         float | None, typer.Option(help="Vehicle if the score is at least this. Default: the system's, else 0.10.")
@@ -348,6 +425,11 @@ def predict(
         str, typer.Option(help="What runs the network: torch, openvino or onnxruntime.", metavar="ENGINE")
     ] = "torch",
     trust: Trust = None,
+    on: On = None,
+    address: Annotated[
+        str | None,
+        typer.Option(help="With --on ray: HOST:PORT of the cluster, or auto.", metavar="HOST:PORT"),
+    ] = None,
 ) -> None:
     """Look for vehicles in photos: one JSON line each, with verdict, score and boxes.
 
@@ -368,9 +450,112 @@ def predict(
         to_a_person=to_a_person,
         engine=engine,
         trust=trust or [],
+        on=on or "here",
+        address=address,
     )
     if not done:
         raise typer.Exit(1)
+
+
+@app.command()
+def serve(
+    bundle: Annotated[Path, typer.Argument(help="A folder that `wreckognize export` wrote.", metavar="BUNDLE")],
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; 0.0.0.0 for all of this machine.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 for any.", min=0, max=65535)] = 8000,
+    workers: Annotated[
+        int, typer.Option(help="Processes, each with the model; one that dies is started again.", min=1, max=64)
+    ] = 1,
+    keys: Annotated[
+        Path | None,
+        typer.Option(
+            help="A file of API keys (`wreckognize serve-key`). Without it anyone may ask.", metavar="FILE"
+        ),
+    ] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(help="Photos a second for each key, or without keys for each address.", min=0.01),
+    ] = None,
+    burst: Annotated[int, typer.Option(help="Photos that may come at once before --rate counts.", min=1)] = 64,
+    places: Annotated[
+        int, typer.Option(help="Photos in the queue; beyond that the answer is 503 with Retry-After.", min=1)
+    ] = 64,
+    photos: Annotated[int, typer.Option(help="Photos in one request.", min=1)] = 32,
+    photo_mb: Annotated[float, typer.Option(help="MiB of one photo's file.", min=0.01)] = 20,
+    megapixels: Annotated[float, typer.Option(help="Megapixels of one photo.", min=0.001, max=200)] = 64,
+    deadline: Annotated[float, typer.Option(help="Seconds after which a request is given up.", min=0.1)] = 10,
+    batch: Annotated[
+        int | None, typer.Option(help="Photos looked at in one go. Default: measured at the start.", min=1)
+    ] = None,
+    drift: Annotated[
+        Path | None,
+        typer.Option(help="Keep what drift is reckoned from, and each day's summary.", metavar="DIR"),
+    ] = None,
+    feedback: Annotated[
+        str | None,
+        typer.Option(
+            help="Take corrections, with consent, and keep them there: a folder of its own, or s3://bucket/prefix.",
+            metavar="DIR",
+        ),
+    ] = None,
+    feedback_most: Annotated[int, typer.Option(help="Corrections that are kept there, at most.", min=1)] = 10_000,
+    drain: Annotated[
+        float,
+        typer.Option(help="Seconds in which photos are still taken after SIGTERM, while /readyz says 503.", min=0),
+    ] = 2.0,
+    log_names: Annotated[
+        bool, typer.Option("--log-names", help="Write photos' names into the log; without it none is.")
+    ] = False,
+) -> None:
+    """Answer photos over HTTP: `POST /v1/inspect` with one photo or many gives verdicts, scores and boxes.
+
+    `/` is a web page for people. Photos are held in memory only, and nothing is stored but corrections (`--feedback`),
+    to which their sender agreed. The log is one JSON line for each request, on standard
+    output. SIGTERM finishes what was taken. All of it: docs/service.md.
+
+    Example: `curl -F photos=@car.jpg http://127.0.0.1:8000/v1/inspect`
+    """
+    from wreckognize.cli.serving import serve_bundle
+
+    serve_bundle(
+        bundle,
+        host=host,
+        port=port,
+        workers=workers,
+        drift=drift,
+        drain=drain,
+        feedback=feedback,
+        feedback_most=feedback_most,
+        keys=keys,
+        rate=rate,
+        burst=max(burst, photos),
+        places=places,
+        photos=photos,
+        photo_bytes=int(photo_mb * 1024 * 1024),
+        request_bytes=max(64, int(2 * photo_mb)) * 1024 * 1024,
+        pixels=int(megapixels * 1e6),
+        deadline=deadline,
+        batch=batch,
+        log_names=log_names,
+    )
+
+
+@app.command(name="serve-key")
+def serve_key(
+    name: Annotated[str, typer.Argument(help="Whose key it is, for the log.", metavar="NAME")],
+    file: Annotated[
+        Path | None,
+        typer.Option("--file", help="Append its hash to this file of keys, made if needed.", metavar="FILE"),
+    ] = None,
+) -> None:
+    """Make an API key for `wreckognize serve --keys FILE`: it is printed once, only its hash is kept.
+
+    Example: `wreckognize serve-key claims-portal --file keys.txt`
+    """
+    from wreckognize.cli.serving import make_key
+
+    make_key(name, file)
 
 
 @app.command()

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-import csv
-import glob
-import io
 import json
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import Any, Literal, cast, get_args
 
 import numpy as np
 import typer
 
 from wreckognize import images
+from wreckognize.boxes import as_boxes
 from wreckognize.cli.console import Console
 from wreckognize.collect.walk import PHOTO_SUFFIXES
-from wreckognize.detectors.port import Detector, EngineName
+from wreckognize.detectors.port import EngineName
 from wreckognize.errors import InputError, UsageError
-from wreckognize.evaluation.writers import csv_cell
 from wreckognize.evidence.person import ThirdAnswer
 from wreckognize.files import atomic_write
 from wreckognize.inference.stream import Look, PhotoFile, StreamSettings, look_at
+from wreckognize.spreadsheet import rows_to_csv
 from wreckognize.stages.finished import Finished, finished_system, usable_weights
+from wreckognize.stages.looking import Looker
+from wreckognize.study.paths import is_glob, matches
+from wreckognize.urls import url_of
 
 DEFAULT_THRESHOLD, DEFAULT_IMGSZ = 0.10, 640
 MIN_CONFIDENCE_SHOWN = 0.10
@@ -42,37 +43,46 @@ def predict_photos(
     to_a_person: bool = False,
     engine: str = "torch",
     trust: Collection[str] = (),
+    on: Literal["here", "ray"] = "here",
+    address: str | None = None,
 ) -> bool:
     """Look at photos and write one line each, in the order they were named.
 
     Args:
         weights: a system of a run, or a weights file.
-        patterns: photos, folders and globs.
-        out: a ``.jsonl`` or ``.csv`` file; None: standard output.
+        patterns: photos, folders, globs and URLs.
+        out: a ``.jsonl`` or ``.csv`` file or URL; None: standard output.
         threshold: None: the system's.
         imgsz: None: the system's.
         to_a_person: give the third answer, by the system's two thresholds.
         engine: what runs the network.
         trust: ``sha256:...`` of checkpoints that may be opened whatever they hold.
+        on: who looks: this process, or a Ray cluster.
+        address: of the cluster; None starts a Ray on this machine.
 
     Returns:
         Whether every photo could be read.
 
     Raises:
         UsageError: nothing to look at, or the weights are not there.
+        StorageError: a URL cannot be read or written.
+        ClusterError: the cluster cannot be used.
     """
+    out_url = None if out is None else url_of(out)
     if out is not None and out.suffix not in (".jsonl", ".csv"):
         raise UsageError(
             f"no format is known for {out.suffix!r}", where=str(out), remedy="end the name in .jsonl or .csv"
         )
-    if out is not None and not out.absolute().parent.is_dir():
+    if out is not None and out_url is None and not out.absolute().parent.is_dir():
         raise UsageError("no such folder", where=str(out.parent), remedy="make it, or choose another")
-    paths = list(expand(patterns))
-    if not paths:
+    if address is not None and on == "here":
+        raise UsageError("a cluster that is not to be used", where="--address", remedy="add --on ray")
+    names = list(named(patterns))
+    if not names:
         raise UsageError(
             "no photo was found", where=" ".join(patterns), remedy="name photos, folders of photos, or globs"
         )
-    from wreckognize.detectors.engines import Choice, open_engine
+    from wreckognize.detectors.engines import Choice
 
     if engine not in get_args(EngineName):
         raise UsageError(
@@ -100,22 +110,50 @@ def predict_photos(
     choice = Choice(cast(EngineName, engine))
     if decide.third is not None and not decide.thresholds:
         typer.echo(f"every photo goes to a person: {decide.third.why_low}; {decide.third.why_high}", err=True)
-    detector = open_engine(system.weights, choice, classes=system.classes, merge=system.merge)
     settings = StreamSettings(imgsz or system.imgsz, confidence=min((MIN_CONFIDENCE_SHOWN, *decide.thresholds)))
+    looker = Looker(system.weights, settings.imgsz, system.classes, system.merge, choice=choice)
     lines: list[dict[str, Any]] = []
-    with Console().task("looking", len(paths)) as task:
-        for start in range(0, len(paths), CHUNK):
-            for line in _lines(paths[start : start + CHUNK], detector, settings, decide):
-                lines.append(line)
-                task.advance()
-                if out is None:
-                    typer.echo(json.dumps(line, ensure_ascii=False))
+    with Console().task("looking", len(names)) as task:
+        if on == "here" and not any(map(url_of, names)):
+            looks = looks_here([Path(name) for name in names], looker, settings, task.advance)
+        else:
+            looks = looks_far(names, looker, settings, on, address, task.advance)
+        for name, look in zip(names, looks, strict=True):
+            line = _failed(name, look.error) if look.error else _verdict(name, look, decide)
+            lines.append(line)
+            if out is None:
+                typer.echo(json.dumps(line, ensure_ascii=False))
     if out is not None:
-        atomic_write(out, _csv(lines) if out.suffix == ".csv" else _json_lines(lines))
+        _write(out, out_url, _csv(lines) if out.suffix == ".csv" else _json_lines(lines))
     failed = sum(line["error"] is not None for line in lines)
     if failed:
         typer.echo(f"{failed} of {len(lines)} photos could not be read; their lines say why", err=True)
     return not failed
+
+
+def _write(out: Path, url: str | None, text: str) -> None:
+    if url is None:
+        atomic_write(out, text)
+        return
+    from wreckognize.scale.storage import Storage
+    from wreckognize.stages.predicting import storage_settings
+
+    Storage(storage_settings()).write(url, text.encode())
+
+
+def named(patterns: Sequence[str]) -> Iterator[str]:
+    """Photos as `expand` names them, and URLs of those in object storage; each once, in a fixed order."""
+    seen: set[str] = set()
+    for pattern in patterns:
+        url = None if Path(pattern).exists() else url_of(pattern)
+        if url is None:
+            found = [str(path) for path in expand([pattern])]
+        else:
+            from wreckognize.stages.predicting import photos_below
+
+            found = photos_below(url)
+        yield from (name for name in dict.fromkeys(found) if name not in seen)
+        seen.update(found)
 
 
 def expand(patterns: Sequence[str]) -> Iterator[Path]:
@@ -125,10 +163,8 @@ def expand(patterns: Sequence[str]) -> Iterator[Path]:
         path = Path(pattern)
         if path.is_dir():
             found = sorted(file for file in path.rglob("*") if file.suffix.lower() in PHOTO_SUFFIXES)
-        elif path.exists() or not glob.has_magic(pattern):
-            found = [path]
         else:
-            found = sorted(Path(name) for name in glob.glob(pattern, recursive=True))  # noqa: PTH207
+            found = matches(path) if is_glob(path) else [path]
         for file in found:
             if file not in seen:
                 seen.add(file)
@@ -183,27 +219,47 @@ def system_of(weights: Path, *, to_a_person: bool, trust: Collection[str] = ()) 
     )
 
 
-def _lines(
-    paths: Sequence[Path],
-    detector: Detector,
+def looks_here(
+    paths: Sequence[Path], looker: Looker, settings: StreamSettings, tick: Callable[[int], None]
+) -> Iterator[Look]:
+    """A `Look` for every photo, in their order, by this process."""
+    detector = looker.open()
+    for start in range(0, len(paths), CHUNK):
+        files: list[PhotoFile] = []
+        looks: dict[str, Look] = {}
+        chunk = paths[start : start + CHUNK]
+        for path in chunk:
+            try:
+                header = images.read_header(path)
+            except InputError as error:
+                looks[str(path)] = Look(str(path), as_boxes([]), np.zeros(0, np.float32), None, error)
+                tick(1)
+            else:
+                files.append(PhotoFile(str(path), path, header.width, header.height))
+        for look in look_at(files, detector, settings):
+            looks[look.photo] = look
+            tick(1)
+        yield from (looks[str(path)] for path in chunk)
+
+
+def looks_far(
+    names: Sequence[str],
+    looker: Looker,
     settings: StreamSettings,
-    decide: Decider,
-) -> Iterator[dict[str, Any]]:
-    files: list[PhotoFile] = []
-    answers: dict[str, dict[str, Any]] = {}
-    for path in paths:
-        try:
-            header = images.read_header(path)
-        except InputError as error:
-            answers[str(path)] = _failed(path, error)
-        else:
-            files.append(PhotoFile(str(path), path, header.width, header.height))
-    for look in look_at(files, detector, settings):
-        answers[look.photo] = _failed(Path(look.photo), look.error) if look.error else _verdict(look, decide)
-    yield from (answers[str(path)] for path in paths)
+    on: Literal["here", "ray"],
+    address: str | None,
+    tick: Callable[[int], None],
+) -> Iterator[Look]:
+    """The same, of photos that lie in object storage, or by a cluster."""
+    from wreckognize.stages.predicting import look_at_new, lookers
+
+    urls = [name for name in names if url_of(name)]
+    photos = [name if url_of(name) else str(Path(name).absolute()) for name in names]
+    with lookers(on, address, urls, lambda text: typer.echo(text, err=True)) as executor:
+        yield from look_at_new(photos, looker, settings, executor, tick)
 
 
-def _verdict(look: Look, decide: Decider) -> dict[str, Any]:
+def _verdict(name: str, look: Look, decide: Decider) -> dict[str, Any]:
     boxes = [
         {"x1": x1, "y1": y1, "x2": x2, "y2": y2, "confidence": confidence}
         for (x1, y1, x2, y2), confidence in zip(
@@ -212,7 +268,7 @@ def _verdict(look: Look, decide: Decider) -> dict[str, Any]:
     ]
     found = decide.verdict(look.score)
     return {
-        "photo": _shown(look.photo),
+        "photo": _shown(name),
         "verdict": found.pop("verdict"),
         "score": round(look.score, 4),
         **found,
@@ -221,9 +277,9 @@ def _verdict(look: Look, decide: Decider) -> dict[str, Any]:
     }
 
 
-def _failed(path: Path, error: InputError) -> dict[str, Any]:
+def _failed(name: str, error: InputError) -> dict[str, Any]:
     nothing = dict.fromkeys(("verdict", "score", "threshold", "low", "high"))
-    return {"photo": _shown(str(path)), **nothing, "boxes": [], "error": error.reason}
+    return {"photo": _shown(name), **nothing, "boxes": [], "error": error.reason}
 
 
 def _shown(name: str) -> str:
@@ -236,10 +292,5 @@ def _json_lines(lines: list[dict[str, Any]]) -> str:
 
 
 def _csv(lines: list[dict[str, Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*COLUMNS, "boxes", "error"])
-    for line in lines:
-        cells = [*(line[key] for key in COLUMNS), len(line["boxes"]), line["error"]]
-        writer.writerow([csv_cell(cell) for cell in cells])
-    return text.getvalue()
+    rows = ([*(line[key] for key in COLUMNS), len(line["boxes"]), line["error"]] for line in lines)
+    return rows_to_csv([*COLUMNS, "boxes", "error"], rows)

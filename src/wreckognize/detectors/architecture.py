@@ -28,6 +28,7 @@ _KEYS = frozenset(
         "scales",
         "depth_multiple",
         "width_multiple",
+        "max_channels",
         "activation",
         "backbone",
         "head",

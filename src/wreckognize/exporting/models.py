@@ -43,6 +43,10 @@ def write_model(
     """
     if calibration is not None and target != "openvino":
         raise UsageError(f"{target} offers no int8", remedy="choose `--to openvino`, or leave out `--int8`")
+    if target == "tensorrt":
+        from wreckognize.detectors.onnx import require_tensorrt
+
+        require_tensorrt()
     if target == "safetensors":
         _write_safetensors(network, weights, folder / "model.safetensors", imgsz)
         return

@@ -16,7 +16,7 @@ from typing import IO, Any
 
 from wreckognize.errors import DownloadError, HashError
 from wreckognize.fetching.pins import Pin
-from wreckognize.files import sha256_of, sync_folder
+from wreckognize.files import sha256_of, sync
 from wreckognize.progress import Progress, Task
 
 _CHUNK = 1 << 18
@@ -84,7 +84,7 @@ def fetch(
         with part.open("rb") as file:
             os.fsync(file.fileno())
         part.replace(target)
-        sync_folder(folder)
+        sync(folder)
     except OSError as error:
         raise DownloadError(
             f"cannot be written ({error.strerror or error})", where=str(folder), remedy="mend it, then fetch again"

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import polars as pl
 
+from wreckognize.errors import UsageError
 from wreckognize.evaluation.image_level import photo_scores
 from wreckognize.evidence.person import choose_third_answer
-from wreckognize.evidence.thresholds import FrozenThreshold, choose
+from wreckognize.evidence.thresholds import FrozenThreshold, choose, read_frozen
 from wreckognize.files import atomic_write
 from wreckognize.settings import SystemSettings
 from wreckognize.stages.data import refuse_test_photos
@@ -38,8 +40,9 @@ def freeze_threshold(run: Run, system: SystemSettings, number: int = 0) -> None:
         (sha256,) = predicted.values()
         now = datetime.now(UTC).isoformat(timespec="seconds")
         frozen = choose_threshold(run, system, number, predictions_sha256=sha256, frozen_at=now)
-        if output.exists() and _same(before := frozen_threshold(run, system, number), frozen):
-            frozen = before  # nothing that decides is another: it was frozen then
+        with suppress(UsageError):  # a damaged file says nothing of when it was frozen
+            if output.exists() and _same(before := frozen_threshold(run, system, number), frozen):
+                frozen = before  # nothing that decides is another: it was frozen then
         atomic_write(output, json.dumps(frozen.to_dict(), indent=1, ensure_ascii=False, allow_nan=False))
         if not frozen.chosen.reached:
             run.progress.say(f"  note: threshold of {system.name}: {frozen.chosen.why}")
@@ -83,5 +86,4 @@ def _same(one: FrozenThreshold, other: FrozenThreshold) -> bool:
 
 def frozen_threshold(run: Run, system: SystemSettings, number: int = 0) -> FrozenThreshold:
     """What `freeze_threshold` wrote."""
-    file = run.trained_folder(system, number) / "threshold.json"
-    return FrozenThreshold.from_dict(json.loads(file.read_text(encoding="utf-8")))
+    return read_frozen(run.trained_folder(system, number) / "threshold.json")

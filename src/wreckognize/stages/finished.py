@@ -6,22 +6,21 @@ Read from the run's folder alone: the study's sources need not be there any more
 from __future__ import annotations
 
 import atexit
-import json
 import tempfile
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from wreckognize.detectors.port import Merge
-from wreckognize.errors import UsageError
+from wreckognize.errors import StudyError, UsageError
 from wreckognize.evidence.person import ThirdAnswer
-from wreckognize.evidence.thresholds import FrozenThreshold
+from wreckognize.evidence.thresholds import read_frozen
 from wreckognize.recipes import load_recipe
 from wreckognize.settings import PredictSettings
 from wreckognize.study import resolve_weights
+from wreckognize.study.reader import read_document
 from wreckognize.study.weights import needs_trust
 
 
@@ -72,7 +71,7 @@ def finished_system(folder: Path, trust: Collection[str] = ()) -> Finished:
         UsageError: it is no system of a run, or its threshold was not frozen yet.
         WeightsError: a system that was never trained has weights that are missing or refused.
     """
-    own = folder.parent.parent if folder.parent.name == "seeds" else folder
+    own = own_folder(folder)
     study_file = own.parent.parent / "study.yaml"
     if own.parent.name != "systems" or not study_file.is_file():
         raise UsageError(
@@ -89,7 +88,7 @@ def finished_system(folder: Path, trust: Collection[str] = ()) -> Finished:
             remedy=f"choose among {', '.join(there)}" if there else "finish the run: wreckognize run STUDY.yaml",
         )
     system = _settings(study_file, own.name)
-    frozen = FrozenThreshold.from_dict(json.loads(frozen_file.read_text(encoding="utf-8")))
+    frozen = read_frozen(frozen_file)
     trained = load_recipe(system.recipe).trained
     weights = folder / "weights" / "best.safetensors"
     return Finished(
@@ -100,6 +99,11 @@ def finished_system(folder: Path, trust: Collection[str] = ()) -> Finished:
         threshold=frozen.chosen.threshold,
         third_answer=frozen.third_answer,
     )
+
+
+def own_folder(folder: Path) -> Path:
+    """The folder of the system itself, of a further training of it too."""
+    return folder.parent.parent if folder.parent.name == "seeds" else folder
 
 
 def usable_weights(text: str, folder: Path, trust: Collection[str]) -> str:
@@ -120,8 +124,8 @@ def usable_weights(text: str, folder: Path, trust: Collection[str]) -> str:
 
 def _settings(study_file: Path, name: str) -> _System:
     try:
-        return _System.model_validate(yaml.safe_load(study_file.read_text(encoding="utf-8"))["systems"][name])
-    except (yaml.YAMLError, KeyError, TypeError, ValidationError) as error:
+        return _System.model_validate(read_document(study_file).content["systems"][name])
+    except (StudyError, KeyError, TypeError, ValidationError) as error:
         raise UsageError(
             f"the run's study file does not say how {name} looks at photos",
             where=str(study_file),

@@ -8,10 +8,12 @@ import os
 import platform
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from wreckognize.errors import LockError, UsageError
 from wreckognize.evaluation import writers
 from wreckognize.evaluation.box_level import TeacherAgreement, teacher_agreement
 from wreckognize.evaluation.comparison import (
@@ -32,8 +34,8 @@ from wreckognize.stages.deciding import frozen_threshold, threshold_stage
 from wreckognize.stages.learning import train_stage
 from wreckognize.stages.looking import Looker, predictions_stage
 from wreckognize.stages.run import REVISIONS, Run, versions
+from wreckognize.state import fingerprint_of
 from wreckognize.study.weights import is_random
-from wreckognize.workspace import fingerprint_of
 
 if TYPE_CHECKING:
     from wreckognize.reporting.inputs import ReportInput
@@ -69,10 +71,11 @@ def evaluate(run: Run, system: SystemSettings, number: int = 0) -> None:
     latency = run.path("systems", system.name, "latency.json")
     output = folder / "metrics.json"
     predicted = run.workspace.digest(predictions_stage(system, "test", number))
+    look = look_digest(run, system, number)
 
     def action() -> None:
         timed = json.loads(latency.read_text(encoding="utf-8"))["info"]["weights_sha256"]
-        _note_look(run, system, look_digest(run, system, number))
+        _note_look(run, system, look)
         figures = figures_of(
             run,
             system,
@@ -96,6 +99,27 @@ def evaluate(run: Run, system: SystemSettings, number: int = 0) -> None:
         "seeds": system.train.seeds,
     }
     run.workspace.run_stage(metrics_stage(system, number), inputs, [output], action)
+    _require_look(run, system, look)
+
+
+def _require_look(run: Run, system: SystemSettings, digest: str) -> None:
+    """Make sure that the record of looks still holds the one that a system's figures came from.
+
+    Raises:
+        LockError: it does not: the record was cut, so nobody can say how often the test set was looked at.
+    """
+    from wreckognize.curate.looks import read_looks
+
+    file = run.path(LOOKS_FILE)
+    looks = (
+        read_looks(file.read_text(encoding="utf-8", errors="replace"), where=str(file)) if file.exists() else ()
+    )
+    if digest not in {look.digest for look in looks}:
+        raise LockError(
+            f"the record of looks at the test set does not hold the one that the figures of {system.name} came from",
+            where=str(file),
+            remedy="put the file back as the run wrote it, or start a new run in another folder with --out DIR",
+        )
 
 
 def figures_of(
@@ -146,7 +170,7 @@ def _note_look(run: Run, system: SystemSettings, digest: str) -> None:
     from wreckognize.curate.looks import Look, add_look
 
     file = run.path(LOOKS_FILE)
-    before = file.read_text(encoding="utf-8") if file.exists() else ""
+    before = file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
     now = datetime.now(UTC).isoformat(timespec="seconds")
     atomic_write(file, add_look(before, Look(when=now, what=(system.name,), digest=digest)))
 
@@ -230,15 +254,17 @@ def report(run: Run, names: list[str], findings: Findings) -> Comparison:
     folder = run.path("report")
     outputs = [folder / name for name in (*TEXT_FILES, PAGE_FILE, MADE_FILE)]
 
-    def action() -> None:
+    def action() -> list[Path]:
         for name, text in report_texts(run, comparison, findings).items():
             atomic_write(folder / name, text)
         made = Made(datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"), environment())
         page = page_input(run, comparison, findings, made)
         atomic_write(folder / PAGE_FILE, render(page, run.progress))
-        for name, data in write_figures(page).items():
-            atomic_write(folder / "figures" / name, data)
+        plots = {folder / "figures" / name: data for name, data in write_figures(page).items()}
+        for file, data in plots.items():
+            atomic_write(file, data)
         atomic_write(folder / MADE_FILE, json.dumps(asdict(made), indent=1, ensure_ascii=False))
+        return list(plots)
 
     digest = run.workspace.digest
     searched = run.path("search", SUMMARY_FILE)
@@ -323,7 +349,14 @@ def _search_in_words(run: Run) -> str:
     file = run.path("search", SUMMARY_FILE)
     if not file.exists():
         return ""
-    found = SearchSummary(**json.loads(file.read_text(encoding="utf-8")))
+    try:
+        found = SearchSummary(**json.loads(file.read_bytes()))
+    except (ValueError, TypeError) as error:
+        raise UsageError(
+            "the summary of the search is not as it was written",
+            where=str(file),
+            remedy="run `wreckognize search` again, or remove the file: the report then says nothing of the search",
+        ) from error
     return "" if found.best is None else found.in_words()
 
 

@@ -24,11 +24,11 @@ REVISIONS = {
     "split": 3,
     "part": 2,
     "label": 1,
-    "train": 4,
+    "train": 5,
     "threshold": 1,
     "latency": 1,
     "evaluate": 2,
-    "evidence": 2,
+    "evidence": 3,
     "report": 3,
 }
 """Raised when a stage's code changes what it writes, so that old runs do that stage again."""

@@ -33,6 +33,7 @@ _SPEED = "it changes how fast a system is, not what it learns"
 NOT_SEARCHED: Mapping[str, str] = {
     "train.seeds": "a search trains each setting once; train the best one from several seeds afterwards",
     "train.device": _SPEED,
+    "train.cache": _SPEED,
     "predict.device": _SPEED,
     "predict.engine": _SPEED,
     "predict.precision": _SPEED,
