@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from wreckognize.errors import MissingExtraError, WeightsError
-from wreckognize.weightfiles import require_own_folder
+from wreckognize.weightfiles import require_own_folder, require_whole
 
 onnx = pytest.importorskip("onnx")
 
@@ -82,6 +82,13 @@ def test_a_file_of_its_own_passes(tmp_path):
         require_own_folder(path)
     (tmp_path / "sub" / "model.data").write_bytes(bytes(8))
     require_own_folder(path)
+
+
+@pytest.mark.parametrize("where", [{}, {"deep": True}, {"attribute": True}], ids=str)
+def test_a_graph_of_our_own_names_no_other_file(tmp_path, where):
+    require_whole(model(**where).SerializeToString(), tmp_path)
+    with pytest.raises(WeightsError, match="reads from another file"):
+        require_whole(model(location="model.data", **where).SerializeToString(), tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"<html>", b"\xff" * 100])
