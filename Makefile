@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 FUZZ_SECONDS ?= 600
 FUZZ_TARGETS ?=
 
-.PHONY: fuzz spoiled demo test test-fast cluster coverage photos recipes chaos lint format bench bench-long clean help quiet
+.PHONY: fuzz spoiled demo test test-fast cluster coverage photos recipes chaos lint format bench bench-long clean help quiet bench-service
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -68,6 +68,9 @@ bench: $(STAMP) ## measure speed against the usual way, less than half an hour o
 
 bench-long: $(STAMP) ## the same at full size: YOLOv8x, half a million labels, 20,000 photos; some hours
 	$(BIN)/python benchmarks/run.py --long
+
+bench-service: $(STAMP) ## the service against FastAPI calling YOLO, hostile requests, memory, a killed worker; about an hour
+	$(BIN)/python benchmarks/service.py
 
 clean: ## remove what the targets above made
 	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -100,6 +100,7 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._service, self._drain, self._ready = service, drain, ready
         self._shut_at: float | None = None
+        self._said = False
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to listen."""
@@ -123,6 +124,9 @@ class Server(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Whether to shut the port; asked ten times a second."""
+        if self._shut_at is not None and not self._said:  # a signal handler may not wait for the log's lock
+            self._said = True
+            self._service.measures.log("stopping", drain_s=self._drain)
         over = self._shut_at is not None and time.monotonic() >= self._shut_at
         return await super().on_tick(counter) or over
 
@@ -160,3 +164,4 @@ def run(
         backlog=1,
     )
     Server(config, service, drain, ready).run(sockets=[sock])
+    log("stopped")
