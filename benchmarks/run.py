@@ -41,7 +41,9 @@ SECTIONS: dict[str, Callable[[Ground], Iterator[Row]]] = {
     "predictions": lambda ground: predictions.rows(
         material.find(ground.own("predictions")), ground.own("engines"), ground.long
     ),
-    "training": lambda ground: training.rows(material.find(ground.own("training")), ground.folder / "training"),
+    "training": lambda ground: training.rows(
+        material.find(ground.own("training")), ground.folder / "fine-tuning", ground.long
+    ),
     "collecting": lambda ground: iter(
         collecting.label_rows(ground.own("collecting"), 500_000 if ground.long else 50_000)
     ),

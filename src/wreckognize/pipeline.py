@@ -103,7 +103,7 @@ def run(
         run = Run(scaling.fetch(study, workspace.root, progress), workspace, progress, executor)
 
         _photos(run, until, unlock)
-        atomic_write(run.path("study.yaml"), study.resolved())
+        _record(run)
         teachers = {system.teacher.system for system in systems if isinstance(system.teacher, SystemAsTeacher)}
         for system in systems:
             _advance(run, system, until, teaches=system.name in teachers)
@@ -155,7 +155,7 @@ def search(
         for teacher in teachers:
             _advance(run, teacher, "train", teaches=True)
         if not workspace.shared:
-            atomic_write(run.path("study.yaml"), study.resolved())
+            _record(run)
         plan = searching.prepare(run, settings)
         workspace.share()
         searching.make_trials(run, plan, lambda: search_results.publish(run, plan))
@@ -165,6 +165,13 @@ def search(
 def _say(progress: Progress, notes: Sequence[str]) -> None:
     for note in notes:
         progress.say(f"  note: {note}")
+
+
+def _record(run: Run) -> None:
+    """The study as it is run -> ``study.yaml``; left alone where it says so already."""
+    file, text = run.path("study.yaml"), run.study.resolved()
+    if not file.exists() or file.read_text(encoding="utf-8") != text:
+        atomic_write(file, text)
 
 
 def _photos(run: Run, until: Until, unlock: str | None) -> None:

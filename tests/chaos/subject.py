@@ -124,9 +124,18 @@ def stages(run: Path) -> list[Stage]:
 
 
 def epochs_done(run: Path) -> int:
-    """How many epochs of the training stand in its curves."""
-    curves = run / "systems" / "ver6" / "training" / "work" / "results.csv"
-    return max(0, len(curves.read_text().splitlines()) - 1) if curves.exists() else 0
+    """How many epochs of the training were done, as its child told."""
+    events = run / "systems" / "ver6" / "training" / "events.jsonl"
+    lines = events.read_bytes().splitlines() if events.exists() else []
+    return len({line for line in (_epoch_of(line) for line in lines) if line})
+
+
+def _epoch_of(line: bytes) -> int:
+    try:
+        event = json.loads(line)
+    except ValueError:  # torn
+        return 0
+    return int(event["epoch"]) if event["event"] == "epoch" else 0
 
 
 def leftovers(run: Path) -> list[str]:

@@ -1,36 +1,8 @@
-import json
 import os
 import textwrap
-from pathlib import Path
 
-import polars as pl
 import pytest
-from photographs import draw_photo
-
-from wreckognize.catalog import LABEL_SCHEMA
-from wreckognize.progress import Silent
-from wreckognize.settings import TrainSettings
-from wreckognize.training.fine_tune import fine_tune
-from wreckognize.training.layout import write_layout
-
-EPOCHS, TRAIN, VAL = 3, 8, 4
-
-
-def lay_out(folder, *, train=TRAIN, val=VAL, empty_every=0):
-    """A training folder of small photos with a box each (but none in every ``empty_every``-th), laid out."""
-    rows, labels = [], []
-    for number in range(train + val):
-        vehicle = not empty_every or number % empty_every != empty_every - 1
-        path = draw_photo(folder / "photos" / f"{number}.jpg", number, vehicle=vehicle)
-        split = "train" if number < train else "val"
-        rows.append((f"s/{number:02}", split, str(path), True, 96, 64))
-        if vehicle:
-            labels.append((f"s/{number:02}", split, 24, 16, 72, 48, "vehicle", "teacher", 0.9))
-    photos = pl.DataFrame(rows, schema=["photo", "split", "path", "plain", "width", "height"], orient="row")
-    training = folder / "systems" / "tiny" / "training"
-    training.mkdir(parents=True)
-    table = pl.DataFrame(labels, schema=LABEL_SCHEMA, orient="row")
-    return write_layout(photos, table, training / "data", progress=Silent())
+from trainings import lay_out
 
 
 @pytest.fixture
@@ -39,82 +11,69 @@ def training(tmp_path):
     return lay_out(tmp_path)
 
 
-class Telling(Silent):
-    """Keeps the lines that stay on the screen."""
-
-    def __init__(self):
-        self.said = []
-
-    def say(self, text):
-        self.said.append(text)
-
-
-def go(layout, weights, settings, *, seed=0, progress=None, **more):
-    return fine_tune(
-        str(weights),
-        layout,
-        TrainSettings(**{"imgsz": 64, "batch": 4, "freeze": 2, "lr0": 1e-3, "device": "cpu", **settings}),
-        layout.folder.parent,
-        seed=seed,
-        name="tiny",
-        progress=progress or Silent(),
-        **more,
-    )
-
-
-def processes_of(folder):
-    """Ids of running processes of trainings that have ``folder`` on their command line, workers included."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                command = (entry / "cmdline").read_bytes()
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-            if str(folder).encode() in command and b"wreckognize.training.child" in command:
-                found.append(int(entry.name))
-    return found
-
-
 DEADLY = """
-import os, signal, sys
+import os, pathlib, signal, sys
 
-if "wreckognize.training.child" in " ".join(sys.orig_argv):
-    what, _, count = os.environ.get("DIE_AT", "").partition(":")
-    left = int(count or 0)
+child = "wreckognize.training.child" in " ".join(sys.orig_argv)
+what, _, moment = os.environ.get("FATE", "").partition(" ")
+leader = os.getpid()
 
-    def deadly(function):
-        def counted(*arguments, **named):
-            global left
-            left -= 1
-            if left == 0 and os.getpid() == leader:
-                os.kill(leader, signal.SIGKILL)
-            return function(*arguments, **named)
-        return counted
+def die():
+    if os.getpid() == leader:
+        os.kill(leader, signal.SIGKILL)
 
-    leader = os.getpid()
-    if what == "sync":
-        os.fsync = deadly(os.fsync)
-    if what == "batch":
-        import torch
-        torch.Tensor.backward = deadly(torch.Tensor.backward)
+if child and what in ("before", "after"):
+    name, number = moment.split()
+    left, plain = int(number), pathlib.Path.replace
+
+    def replace(self, target):
+        global left
+        left -= target.name == name
+        if left == 0 and target.name == name and what == "before":
+            die()
+        done = plain(self, target)
+        if left == 0 and target.name == name:
+            die()
+        return done
+
+    pathlib.Path.replace = replace
+
+if child and what in ("batch", "nan"):
+    import torch
+    left, plain_backward = int(moment), torch.Tensor.backward
+
+    def backward(self, *arguments, **named):
+        global left
+        left -= 1
+        if left == 0 and what == "batch":
+            die()
+        if left == 0 and what == "nan":
+            self.data.fill_(float("nan"))
+        return plain_backward(self, *arguments, **named)
+
+    torch.Tensor.backward = backward
 """
 
 
 @pytest.fixture
-def die_at(tmp_path_factory, monkeypatch):
-    """A function that has the next training children kill themselves (-9) at the n-th batch or file sync."""
-    site = tmp_path_factory.mktemp("site")
-    (site / "sitecustomize.py").write_text(textwrap.dedent(DEADLY))
-    monkeypatch.setenv(
-        "PYTHONPATH", os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")]).strip(os.pathsep)
-    )
+def at_start(tmp_path_factory, monkeypatch):
+    """A function that has every Python process begin with this text from now on."""
 
-    def set_moment(moment):
-        monkeypatch.setenv("DIE_AT", moment)
+    def set_text(text):
+        site = tmp_path_factory.mktemp("site")
+        (site / "sitecustomize.py").write_text(textwrap.dedent(text))
+        path = os.environ.get("PYTHONPATH")
+        monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(site), *([path] if path else [])]))
 
-    return set_moment
+    return set_text
 
 
-def events_of(folder):
-    return [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
+@pytest.fixture
+def fate(at_start, monkeypatch):
+    """A function that says what befalls training children from now on.
+
+    ``batch N``: killed (-9) in the N-th batch; ``before FILE N``, ``after FILE N``: killed when it has written FILE for
+    the N-th time and not yet, or just, given it its name; ``nan N``: the loss of the N-th batch is no number.
+    """
+    at_start(DEADLY)
+    return lambda moment: monkeypatch.setenv("FATE", moment)

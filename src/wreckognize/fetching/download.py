@@ -28,7 +28,7 @@ class Patience:
     """How long a server is waited for.
 
     Attributes:
-        attempts: connections in a row that bring nothing new; one that did starts the count again.
+        attempts: connections in a row that bring nothing worth while (``least`` times ``window`` bytes).
         silence: seconds without a byte.
         pause: seconds before the second attempt; each further pause is twice as long.
         least: bytes a second, over `window` seconds; a server that is slower is taken for one that hangs.
@@ -164,8 +164,9 @@ def _download(url: str, part: Path, pin: Pin, progress: Progress, patience: Pati
             now = part.stat().st_size if part.exists() else 0
             if now == pin.size:
                 continue
-            failed = 0 if now > before else failed + 1
-            pause = patience.pause if now > before else pause * 2
+            brought = now - before >= patience.least * patience.window
+            failed = 0 if brought else failed + 1
+            pause = patience.pause if brought else pause * 2
             if failed == patience.attempts:
                 raise _unreachable(url, pin, part, reason)
             time.sleep(pause)
@@ -241,9 +242,7 @@ class _CarefulRedirects(urllib.request.HTTPRedirectHandler):
 def _unreachable(url: str, pin: Pin, part: Path, reason: str) -> DownloadError:
     folder = part.parent
     kept = part.stat().st_size if part.exists() else 0
-    more = (
-        f" ({kept / 1e6:.1f} MB of {pin.size / 1e6:.1f} came; the same command goes on from there)" if kept else ""
-    )
+    more = f" ({kept / 1e6:.1f} of {pin.size / 1e6:.1f} MB came; the same command goes on from there)" if kept else ""
     return DownloadError(
         f"cannot be fetched: {reason}{more}",
         where=url,

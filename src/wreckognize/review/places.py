@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from wreckognize.errors import InputError, StorageError
-from wreckognize.files import PART_SUFFIX
+from wreckognize.files import PART_SUFFIX, sync
 from wreckognize.urls import url_of
 
 if TYPE_CHECKING:
@@ -108,6 +108,7 @@ class FolderPlace:
                     file.flush()
                     os.fsync(file.fileno())
                 os.link(part, path)
+                sync(path.parent)
             finally:
                 part.unlink(missing_ok=True)
         except FileExistsError:

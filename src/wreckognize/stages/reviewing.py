@@ -188,6 +188,8 @@ def _write_export(target: Path, tasks: Sequence[Task], manifest: Manifest, progr
             files = yolo.files(tasks, manifest)
     files |= {MANIFEST: manifest_json(manifest), ORDER: order_csv(manifest).encode()}
     try:
+        if target.is_dir():
+            target.rmdir()  # an empty one may be given
         with atomic_folder(target) as part:
             (part / PHOTOS).mkdir()
             copy_photos(tasks, manifest, part / PHOTOS, progress)
@@ -196,7 +198,9 @@ def _write_export(target: Path, tasks: Sequence[Task], manifest: Manifest, progr
                 (part / name).write_bytes(content)
     except OSError as error:
         raise UsageError(
-            f"the export cannot be written ({error.strerror})", where=str(target), remedy="give another --into DIR"
+            f"the export cannot be written ({error.strerror or error})",
+            where=str(target),
+            remedy="give another --into DIR",
         ) from error
 
 

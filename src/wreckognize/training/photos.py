@@ -27,6 +27,9 @@ class Photos(YOLODataset):
     """
 
     store: PhotoStore | None = None
+    ims: list[Any]
+    im_hw0: list[Any]
+    im_hw: list[Any]
 
     def begin_epoch(self, seed: int) -> None:
         """Begin the buffer with photos drawn for this epoch; they are read when a mosaic first wants them."""

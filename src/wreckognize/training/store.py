@@ -91,7 +91,7 @@ class PhotoStore:
 
     def __init__(
         self, block: NDArray[np.uint8], index: Mapping[str, tuple[int, tuple[int, ...], tuple[int, int]]]
-    ):
+    ) -> None:
         self._block = block
         self._index = index
 
@@ -164,9 +164,9 @@ def _decoded(names: Iterable[str], read: Callable[[str], Photo]) -> Iterable[tup
 
 
 def _write(descriptor: int, pixels: NDArray[np.uint8], offset: int) -> None:
-    data = memoryview(np.ascontiguousarray(pixels).reshape(-1)).cast("B")
-    while data:
-        done = os.pwrite(descriptor, data, offset)
+    data = np.ascontiguousarray(pixels).reshape(-1)
+    while len(data):
+        done = os.pwrite(descriptor, data.data, offset)
         data, offset = data[done:], offset + done
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import torch
 from ultralytics.models.yolo.detect import DetectionValidator
 
@@ -36,11 +37,9 @@ class Validator(DetectionValidator):
         """
         if not self.labelled or not self.empty or not all(map(math.isfinite, [*self.labelled, *self.empty])):
             return None
-        from scipy.stats import rankdata
-
-        ranks = rankdata([*self.labelled, *self.empty])[: len(self.labelled)]
-        above = float(ranks.sum()) - len(self.labelled) * (len(self.labelled) + 1) / 2
-        return above / (len(self.labelled) * len(self.empty))
+        empty = np.sort(self.empty)
+        below, not_above = (np.searchsorted(empty, self.labelled, side) for side in ("left", "right"))
+        return float((below + not_above).sum() / 2 / (len(self.labelled) * len(self.empty)))
 
 
 class _Float32Loss:
