@@ -56,6 +56,19 @@ def test_the_watch_from_outside_sees_a_process_that_escapes_the_hook(tmp_path):
     assert any("connect" in line for line in seen.outside)
 
 
+def test_a_plot_alone_writes_nothing_into_the_home_folder(tmp_path):
+    """Where only the report is made anew, nothing else has fenced matplotlib."""
+    program = """
+import numpy as np
+from wreckognize.reporting.plots import Line, Plot, to_svg
+line = Line("a", np.arange(3.0), np.arange(3.0), 0)
+assert "<svg" in to_svg(Plot("p", "title", "caption", "x", "y", (line,)))
+"""
+    seen = watched(tmp_path, *python(program))
+    seen.require_quiet()
+    tidy(tmp_path)
+
+
 def study_with_every_engine(folder: Path, weights: Path) -> Path:
     """Torch teaches and trains; others look with OpenVINO, in int8 (NNCF), and with ONNX Runtime."""
     common = {"recipe": "baseline", "weights": weights.name}
