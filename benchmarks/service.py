@@ -260,7 +260,7 @@ def hostile_rows(ground: Ground) -> Iterator[Row]:
 def worker_rows(ground: Ground) -> Iterator[Row]:
     """A worker is killed under load."""
     with ours(ground, "--workers", "2") as one:  # type: ignore[attr-defined]
-        while len(one.events("worker ready")) < 2:
+        while len(one.events("worker warm")) < 3:  # the spare one too
             time.sleep(0.1)
         ground.plan(one, clients=8, requests=80)
         time.sleep(5)  # a worker that dies young has the next one wait

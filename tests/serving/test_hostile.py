@@ -20,6 +20,7 @@ def app(served, detector):
         yield made
 
 
+@pytest.mark.slow
 def test_no_request_made_from_the_page_is_a_5xx_and_every_answer_is_as_the_page_says(app):
     schema = schemathesis.openapi.from_asgi("/openapi.json", app)
     seen = set()

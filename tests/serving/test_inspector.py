@@ -210,7 +210,7 @@ def test_an_inference_that_does_not_come_back_counts_as_failing(served, engine, 
 
 
 def test_stopping_finishes_what_was_taken(served, engine, drawn):
-    inspector = Inspector(served, engine, SETTINGS, Measures(64))
+    inspector = Inspector(served, engine, SETTINGS, Measures())
     inspector.start()
     held = Held(engine)
     futures = inspector.enter([(file.name, file.read_bytes()) for file in drawn])

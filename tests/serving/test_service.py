@@ -92,6 +92,7 @@ def test_counts_and_drift_are_told(service, drawn):
     assert "wreckognize_drift_photos" in page
 
 
+@pytest.mark.slow
 def test_a_stop_says_so_first_and_finishes_what_was_taken(served, drawn, tmp_path):
     options = ("--batch", "1", "--drain", "1.5", "--drift", str(tmp_path / "drift"))
     with running(served.folder, tmp_path, *options) as service:
@@ -122,6 +123,7 @@ def test_a_stop_says_so_first_and_finishes_what_was_taken(served, drawn, tmp_pat
         assert list((tmp_path / "drift").rglob("*.json")), "what was counted is kept"
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_is_started_again(served, drawn, tmp_path):
     photo = drawn[0].read_bytes()
     with running(served.folder, tmp_path, "--workers", "2", "--batch", "1", "--drain", "0.1") as service:
@@ -129,6 +131,7 @@ def test_a_worker_that_is_killed_is_started_again(served, drawn, tmp_path):
         victim = service.events("worker ready")[0]["worker"]
         for _ in range(6):
             assert inspect(service.url, photo).status_code == 200
+        until(lambda: len(service.events("worker warm")) == 3)  # one stands by
         os.kill(victim, signal.SIGKILL)
         assert inspect(service.url, photo).status_code == 200, "the other one answers"
         until(lambda: len(service.events("worker ready")) == 3)
@@ -138,11 +141,13 @@ def test_a_worker_that_is_killed_is_started_again(served, drawn, tmp_path):
         assert 'wreckognize_photos_total{outcome="vehicle"} 8.0' in page, "the dead one's counts are not lost"
         assert "wreckognize_queue_places 128.0" in page
         service.process.send_signal(signal.SIGHUP)
-        workers = [event["worker"] for event in service.events("worker ready")[1:]]
+        until(lambda: len(service.events("worker warm")) == 4)
+        workers = [event["worker"] for event in service.events("worker warm")]
         assert service.stop() == 0
         assert not any(is_there(worker) for worker in workers)
 
 
+@pytest.mark.slow
 def test_workers_stop_when_their_parent_is_killed(served, tmp_path):
     with running(served.folder, tmp_path, "--workers", "2", "--batch", "1", "--drain", "0.1") as service:
         until(lambda: len(service.events("worker ready")) == 2)

@@ -18,6 +18,7 @@ def serve_bundle(
     host: str,
     port: int,
     workers: int,
+    spare: bool = True,
     drift: Path | None,
     drain: float,
     feedback: str | None = None,
@@ -31,6 +32,7 @@ def serve_bundle(
         host: to listen on.
         port: to listen on; 0: any.
         workers: processes.
+        spare: one more stands by where there are several.
         drift: a folder that keeps what drift is reckoned from.
         drain: seconds between SIGTERM and the closing of the port.
         feedback: a folder or URL that keeps corrections.
@@ -63,6 +65,7 @@ def serve_bundle(
         bundle=folder.absolute(),
         settings=settings,
         workers=workers,
+        spare=spare,
         drain=drain,
         drift=drift,
         feedback=feedback,
