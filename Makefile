@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 FUZZ_SECONDS ?= 600
 FUZZ_TARGETS ?=
 
-.PHONY: fuzz spoiled demo test test-fast cluster coverage photos recipes chaos lint format bench bench-long clean help
+.PHONY: fuzz spoiled demo test test-fast cluster coverage photos recipes chaos lint format bench bench-long clean help quiet bench-service
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -43,6 +43,9 @@ chaos: $(STAMP) ## kill a study a hundred times within its work, half an hour or
 coverage: $(STAMP) ## all tests with line coverage; engines and drawing are left out, the rest must reach 95 %
 	$(BIN)/pytest --cov --cov-report=term-missing
 
+quiet: $(STAMP) ## every command in a plain process, watched for connections and look-ups; some ten minutes
+	WRECKOGNIZE_QUIET_LONG=1 $(BIN)/pytest tests/offline
+
 cluster: $(STAMP) ## tests on a real Ray cluster of two local nodes and a real S3 API (installs the extra [ray], 450 MB)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[cluster]'
 	$(BIN)/pytest tests/scale
@@ -65,6 +68,9 @@ bench: $(STAMP) ## measure speed against the usual way, less than half an hour o
 
 bench-long: $(STAMP) ## the same at full size: YOLOv8x, half a million labels, 20,000 photos; some hours
 	$(BIN)/python benchmarks/run.py --long
+
+bench-service: $(STAMP) ## the service against FastAPI calling YOLO, hostile requests, memory, a killed worker; about an hour
+	$(BIN)/python benchmarks/service.py
 
 clean: ## remove what the targets above made
 	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

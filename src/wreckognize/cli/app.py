@@ -465,8 +465,14 @@ def serve(
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; 0 for any.", min=0, max=65535)] = 8000,
     workers: Annotated[
-        int, typer.Option(help="Processes, each with the model; one that dies is started again.", min=1, max=64)
+        int, typer.Option(help="Processes, each with the model; one that dies is replaced.", min=1, max=64)
     ] = 1,
+    spare: Annotated[
+        bool,
+        typer.Option(
+            "--spare/--no-spare", help="With several workers one more stands by, warm, for one that dies."
+        ),
+    ] = True,
     keys: Annotated[
         Path | None,
         typer.Option(
@@ -523,6 +529,7 @@ def serve(
         host=host,
         port=port,
         workers=workers,
+        spare=spare,
         drift=drift,
         drain=drain,
         feedback=feedback,

@@ -41,6 +41,8 @@ _PUBLIC = (
     "parity",
 )
 """What ``/v1/model`` says of the manifest."""
+_LIMITS = ("photos", "photo_bytes", "request_bytes", "pixels")
+"""What it says of the settings, so that a client need not send what would be refused."""
 
 
 @dataclass(slots=True)
@@ -97,6 +99,7 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await asyncio.to_thread(inspector.start)
+        measures.log("warm", batch=inspector.batch)
         keeping = asyncio.create_task(_keep(drift, measures))
         try:
             yield
@@ -150,6 +153,7 @@ async def _model(request: Request) -> Response:
             **msgspec.structs.asdict(inspecting.name_of(bundle)),
             **bundle.manifest.model_dump(mode="json", include=set(_PUBLIC)),
             "card": bundle.card.model_dump(mode="json"),
+            "limits": {name: getattr(service.settings, name) for name in _LIMITS},
         }
     )
 
