@@ -51,10 +51,11 @@ class Stage:
 
 @dataclass(frozen=True)
 class Subject:
-    """A study on disk and the folder of its undisturbed run."""
+    """A study on disk, the folder of its undisturbed run, and its sources as they were before that run."""
 
     study: Path
     calm: Path
+    sources: dict[str, dict[str, tuple]]
 
     @property
     def digests(self) -> dict[str, str]:
@@ -97,9 +98,10 @@ def write_subject(folder: Path, weights: Path, *, epochs: int = EPOCHS) -> Path:
 def make_subject(folder: Path, weights: Path, *, epochs: int = EPOCHS) -> Subject:
     """Write the study and run it once, undisturbed."""
     study = write_subject(folder / "study", weights, epochs=epochs)
+    sources = sealed(study)
     done = finish(study, folder / "calm")
     assert done.returncode == 0, done.stderr
-    return Subject(study, folder / "calm")
+    return Subject(study, folder / "calm", sources)
 
 
 def command(study: Path, out: Path) -> list[str]:
@@ -131,6 +133,27 @@ def digests(run: Path) -> dict[str, str]:
     """sha256 of every file that must be the same, by its name in the run's folder."""
     files = (file for pattern in _SAME for file in run.glob(pattern))
     return {file.relative_to(run).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+
+
+def sealed(study: Path) -> dict[str, dict[str, tuple]]:
+    """The sources, annotations and weights of a study; not its own folder, where reviews may come to lie."""
+    folders = {name: seal(study.parent / name) for name in ("aihub", "normal", "coco")}
+    weights = {path.name: seal(path) for path in study.parent.glob("*.safetensors")}
+    return folders | weights
+
+
+def seal(folder: Path) -> dict[str, tuple]:
+    """All that can be said of what lies below a folder: bytes, size, mode, links, times of change of files and folders.
+
+    The time of change of an inode (ctime) shows even what was put back afterwards.
+    """
+    found = {}
+    for path in (folder, *sorted(folder.rglob("*"))):
+        status = path.lstat()
+        digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+        times = (status.st_mtime_ns, status.st_ctime_ns)
+        found[str(path.relative_to(folder))] = (digest, status.st_size, status.st_mode, status.st_nlink, *times)
+    return found
 
 
 def stages(run: Path) -> list[Stage]:

@@ -32,7 +32,7 @@ def test_a_small_disk_and_sources_that_are_read_only(subject, tmp_path):
     if shutil.which("unshare") is None or subprocess.run(probe, capture_output=True).returncode != 0:
         pytest.skip("a user namespace in which a tmpfs can be mounted is not to be had here")
     done = subprocess.run(
-        ["unshare", "-rm", sys.executable, str(ROOM), str(tmp_path), str(subject.study), "3", "1"],
+        ["unshare", "-rm", sys.executable, str(ROOM), str(tmp_path), str(subject.study), "3", "0"],
         capture_output=True,
         text=True,
         timeout=500,
