@@ -3,8 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+FUZZ_SECONDS ?= 600
+FUZZ_TARGETS ?=
 
-.PHONY: demo test test-fast cluster coverage photos recipes lint format bench bench-long clean help
+.PHONY: fuzz spoiled demo test test-fast cluster coverage photos recipes lint format bench bench-long clean help
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -28,6 +30,12 @@ test-fast: $(STAMP) ## tests that take no more than a few seconds each
 
 recipes: $(STAMP) ## each recipe with its own architecture and size, random weights, one epoch
 	$(BIN)/python tests/recipes/run.py
+
+fuzz: $(STAMP) ## every reader against coverage-guided random bytes, FUZZ_SECONDS (600) each, FUZZ_TARGETS (all)
+	$(BIN)/python tests/fuzz/run.py --seconds $(FUZZ_SECONDS) $(FUZZ_TARGETS)
+
+spoiled: $(STAMP) ## 1,000 inputs spoiled in 25 ways, and folders of 100,000 and 1,000,000 entries
+	WRECKOGNIZE_SPOILED=1000 WRECKOGNIZE_ENTRIES=1000000 $(BIN)/pytest tests/spoiled tests/hostile/test_many_entries.py
 
 coverage: $(STAMP) ## all tests with line coverage; engines and drawing are left out, the rest must reach 95 %
 	$(BIN)/pytest --cov --cov-report=term-missing

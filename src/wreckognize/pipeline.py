@@ -33,6 +33,7 @@ from wreckognize.stages import (
 )
 from wreckognize.stages.run import Run
 from wreckognize.study import Study
+from wreckognize.urls import url_of
 from wreckognize.workspace import open_workspace
 
 Until = Literal["collect", "split", "label", "train", "evaluate", "report"]
@@ -72,7 +73,8 @@ def run(
 
     Args:
         study: loaded and checked.
-        out: the run's folder; default ``runs/<study>`` below the current folder.
+        out: the run's folder; default ``runs/<study>`` below the current folder. A URL (``s3://bucket/prefix``): the
+            default folder, kept there as well.
         until: the last step to do.
         only: names of the systems to work on (and those they learn from); default all. The report also shows the
             systems that were evaluated before.
@@ -88,13 +90,16 @@ def run(
         raise UsageError(
             "the reason is empty", where="--unlock", remedy="say why the test set changes; the report shows it"
         )
-    folder = Path(out) if out is not None else Path("runs") / study.study
+    url = None if out is None else url_of(out)
+    folder = Path("runs") / study.study if out is None or url is not None else Path(out)
     systems = chosen_systems(study, only)
     progress = progress or Silent()
     with (
         open_workspace(folder.absolute()) as workspace,
+        scaling.kept(study, url, workspace, progress),
         scaling.executor_of(study, workspace.root, progress) as executor,
     ):
+        _say(progress, workspace.notes)
         run = Run(scaling.fetch(study, workspace.root, progress), workspace, progress, executor)
 
         _photos(run, until, unlock)
@@ -103,10 +108,13 @@ def run(
         for system in systems:
             _advance(run, system, until, teaches=system.name in teachers)
         if until != "report":
+            workspace.seal()
             return RunResult(folder, None)
         names = _reported(run, systems)
         findings = judging.findings(run, names)
-        return RunResult(folder, results.report(run, names, findings), findings)
+        comparison = results.report(run, names, findings)
+        workspace.seal()
+        return RunResult(folder, comparison, findings)
 
 
 def search(
@@ -128,6 +136,12 @@ def search(
     """
     searching.require_extra()
     settings = study.search_settings()
+    if out is not None and url_of(out) is not None:
+        raise UsageError(
+            "a search works in a folder of this machine",
+            where=f"--out {out}",
+            remedy="give a folder; several machines share a search by its storage",
+        )
     *teachers, _ = chosen_systems(study, [settings.system])
     folder = Path(out) if out is not None else Path("runs") / study.study
     listener = progress or Silent()
@@ -135,6 +149,7 @@ def search(
         open_workspace(folder.absolute(), beside=listener.say) as workspace,
         scaling.executor_of(study, workspace.root, listener) as executor,
     ):
+        _say(listener, workspace.notes)
         run = Run(scaling.fetch(study, workspace.root, listener), workspace, listener, executor)
         _photos(run, "split", None)
         for teacher in teachers:
@@ -145,6 +160,11 @@ def search(
         workspace.share()
         searching.make_trials(run, plan, lambda: search_results.publish(run, plan))
         return search_results.result(run, plan)
+
+
+def _say(progress: Progress, notes: Sequence[str]) -> None:
+    for note in notes:
+        progress.say(f"  note: {note}")
 
 
 def _photos(run: Run, until: Until, unlock: str | None) -> None:
@@ -204,10 +224,20 @@ def chosen_systems(study: Study, only: Sequence[str]) -> tuple[SystemSettings, .
 
 
 def _reported(run: Run, worked_on: Sequence[SystemSettings]) -> list[str]:
-    """Systems for the report, in the order of the study file: those of this run and those evaluated before."""
+    """Systems for the report, in the order of the study file: those of this run and those evaluated before.
+
+    One that was evaluated before, but whose files are not as they were left, is named and not shown.
+    """
     current = {system.name for system in worked_on}
-    return [
-        system.name
-        for system in run.study.systems
-        if system.name in current or f"evaluate:{system.name}" in run.workspace.stages
-    ]
+    names = []
+    for system in run.study.systems:
+        evaluated = f"evaluate:{system.name}" in run.workspace.stages
+        stages = [stage for stage in run.workspace.stages if system.name in stage.split(":")[1:2]]
+        if system.name in current or (evaluated and all(map(run.workspace.is_intact, stages))):
+            names.append(system.name)
+        elif evaluated:
+            run.progress.say(
+                f"  note: {system.name} is left out: its files are not as they were left; run it again to have it "
+                "in the report"
+            )
+    return names

@@ -69,7 +69,7 @@ def test_an_export_says_what_it_is_and_how_far_it_agrees(exported, system):
     limits = " ".join(limit.en for limit in card.limits)
     for words in (
         "Drawn photos.",
-        "never trained on damaged",
+        "did not train it",
         "Few validation photos",
         "says nothing about damage",
     ):

@@ -12,7 +12,7 @@ from bundles import draw_photos, finished_run, make_bundle
 from PIL import Image
 
 from wreckognize.errors import UsageError
-from wreckognize.predicting import run
+from wreckognize.predicting import looking, run
 from wreckognize.predicting.annotate import copy_name, require_own_folder
 from wreckognize.predicting.claims import claims_by_name
 from wreckognize.predicting.lines import LINE_SCHEMA
@@ -41,10 +41,6 @@ def job(bundle, folder):
     return Job(names=list(expand([str(folder)])), model=model_of(bundle.folder, Wishes()))
 
 
-def claims(out):
-    return Claims(of=claims_by_name, key="names", rule="any", out=out)
-
-
 def test_each_photo_has_its_line_and_a_bad_one_its_reason(job, bundle):
     texts: list[str] = []
     assert to_screen(job, texts.append, Silent()) == 1
@@ -65,29 +61,32 @@ def test_each_photo_has_its_line_and_a_bad_one_its_reason(job, bundle):
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".parquet"])
 def test_a_killed_command_goes_on_to_the_same_bytes(job, tmp_path, monkeypatch, suffix):
-    monkeypatch.setattr(run, "CHUNK", 4)
+    monkeypatch.setattr(looking, "CHUNK", 4)
     whole, out = tmp_path / f"whole{suffix}", tmp_path / f"out{suffix}"
     assert to_file(job, whole, Silent()) == 1
     looked: list[str] = []
-    plain = run.lines_of
+    again: list[str] = []
+    plain = run.looks_at
 
-    def stopping(names, *rest, **named):
-        if len(looked) == 4:
-            raise KeyboardInterrupt
-        looked.extend(names)
-        yield from plain(names, *rest, **named)
+    def stopping(names, *rest):
+        for look in plain(names, *rest):
+            if len(looked) == 6:
+                raise KeyboardInterrupt
+            looked.append(look.photo)
+            yield look
 
-    monkeypatch.setattr(run, "lines_of", stopping)
+    monkeypatch.setattr(run, "looks_at", stopping)
     with pytest.raises(KeyboardInterrupt):
         to_file(job, out, Silent())
     assert not out.exists()
-    monkeypatch.setattr(run, "lines_of", plain)
-    again: list[str] = []
-    monkeypatch.setattr(
-        run, "lines_of", lambda names, *rest, **named: again.extend(names) or plain(names, *rest, **named)
-    )
+
+    def counting(names, *rest):
+        again.extend(names)
+        return plain(names, *rest)
+
+    monkeypatch.setattr(run, "looks_at", counting)
     assert to_file(job, out, Silent()) == 1
-    assert looked + again == job.names
+    assert looked[:4] + again == job.names, "the chunk that was cut off is looked at again as a whole"
     assert out.read_bytes() == whole.read_bytes()
     assert sorted(file.name for file in tmp_path.iterdir()) == sorted([whole.name, out.name])
 
@@ -106,7 +105,8 @@ def test_the_three_formats_hold_the_same(job, tmp_path):
 
 
 def test_claims_are_decided_beside_the_photos(job, tmp_path):
-    wanted = Job(names=job.names, model=job.model, claims=claims(tmp_path / "out.claims.csv"))
+    wanted = Job(names=job.names, model=job.model, claims=Claims(of=claims_by_name, key="names", rule="any"))
+    to_file(wanted, tmp_path / "out.csv", Silent())
     to_file(wanted, tmp_path / "out.jsonl", Silent())
     lines = [json.loads(text) for text in (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [line["claim"] for line in lines] == [f"sc-{number // 3}" for number in range(10)]

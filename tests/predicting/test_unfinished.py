@@ -22,14 +22,14 @@ def work(out, count, depends=DEPENDS, stop_after=None):
     looked, every = [], keys(count)
     try:
         with unfinished(out, depends) as lines:
-            for start in range(0, count, CHUNK):
+            for number, start in enumerate(range(0, count, CHUNK)):
                 chunk = every[start : start + CHUNK]
-                if lines.take(chunk):
+                if lines.take(number, chunk):
                     continue
                 if stop_after is not None and len(looked) >= stop_after:
                     raise KeyboardInterrupt
                 looked += chunk
-                lines.add(chunk, [json.dumps({"n": key.decode()}, ensure_ascii=False) for key in chunk])
+                lines.add(number, chunk, [json.dumps({"n": key.decode()}, ensure_ascii=False) for key in chunk])
             return list(lines.lines()), looked
     except KeyboardInterrupt:
         return None, looked
@@ -65,13 +65,14 @@ def test_lines_of_another_model_or_of_changed_photos_are_not_gone_on_with(tmp_pa
     photo.write_bytes(b"22")
     assert key_of(str(photo)) != before
     assert key_of(str(tmp_path / "gone.jpg")) != before
+    assert key_of("s3://bucket/a.jpg") is None
     assert key_of("nul\0.jpg").endswith(b"null, null]")
 
 
 def test_a_second_process_is_refused(tmp_path):
     out = tmp_path / "lines.jsonl"
     with unfinished(out, DEPENDS) as lines:
-        lines.add(keys(1), ["{}"])
+        lines.add(0, keys(1), ["{}"])
         with pytest.raises(UsageError, match="another process"), unfinished(out, DEPENDS):
             pass
         assert list(lines.lines()) == ["{}"]

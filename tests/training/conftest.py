@@ -1,25 +1,120 @@
+import json
+import os
+import textwrap
+from pathlib import Path
+
 import polars as pl
 import pytest
 from photographs import draw_photo
 
 from wreckognize.catalog import LABEL_SCHEMA
 from wreckognize.progress import Silent
+from wreckognize.settings import TrainSettings
+from wreckognize.training.fine_tune import fine_tune
 from wreckognize.training.layout import write_layout
 
 EPOCHS, TRAIN, VAL = 3, 8, 4
 
 
+def lay_out(folder, *, train=TRAIN, val=VAL, empty_every=0):
+    """A training folder of small photos with a box each (but none in every ``empty_every``-th), laid out."""
+    rows, labels = [], []
+    for number in range(train + val):
+        vehicle = not empty_every or number % empty_every != empty_every - 1
+        path = draw_photo(folder / "photos" / f"{number}.jpg", number, vehicle=vehicle)
+        split = "train" if number < train else "val"
+        rows.append((f"s/{number:02}", split, str(path), True, 96, 64))
+        if vehicle:
+            labels.append((f"s/{number:02}", split, 24, 16, 72, 48, "vehicle", "teacher", 0.9))
+    photos = pl.DataFrame(rows, schema=["photo", "split", "path", "plain", "width", "height"], orient="row")
+    training = folder / "systems" / "tiny" / "training"
+    training.mkdir(parents=True)
+    table = pl.DataFrame(labels, schema=LABEL_SCHEMA, orient="row")
+    return write_layout(photos, table, training / "data", progress=Silent())
+
+
 @pytest.fixture
 def training(tmp_path):
-    """A training folder of twelve small photos with a box each, laid out; ``photos`` are the sources."""
-    rows, labels = [], []
-    for number in range(TRAIN + VAL):
-        path = draw_photo(tmp_path / "photos" / f"{number}.jpg", number)
-        split = "train" if number < TRAIN else "val"
-        rows.append((f"s/{number:02}", split, str(path), True, 96, 64))
-        labels.append((f"s/{number:02}", split, 24, 16, 72, 48, "vehicle", "teacher", 0.9))
-    photos = pl.DataFrame(rows, schema=["photo", "split", "path", "plain", "width", "height"], orient="row")
-    folder = tmp_path / "systems" / "tiny" / "training"
-    folder.mkdir(parents=True)
-    table = pl.DataFrame(labels, schema=LABEL_SCHEMA, orient="row")
-    return write_layout(photos, table, folder / "data", progress=Silent())
+    """A training folder of twelve small photos with a box each, laid out; ``tmp_path / "photos"`` are the sources."""
+    return lay_out(tmp_path)
+
+
+class Telling(Silent):
+    """Keeps the lines that stay on the screen."""
+
+    def __init__(self):
+        self.said = []
+
+    def say(self, text):
+        self.said.append(text)
+
+
+def go(layout, weights, settings, *, seed=0, progress=None, **more):
+    return fine_tune(
+        str(weights),
+        layout,
+        TrainSettings(**{"imgsz": 64, "batch": 4, "freeze": 2, "lr0": 1e-3, "device": "cpu", **settings}),
+        layout.folder.parent,
+        seed=seed,
+        name="tiny",
+        progress=progress or Silent(),
+        **more,
+    )
+
+
+def processes_of(folder):
+    """Ids of running processes of trainings that have ``folder`` on their command line, workers included."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                command = (entry / "cmdline").read_bytes()
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if str(folder).encode() in command and b"wreckognize.training.child" in command:
+                found.append(int(entry.name))
+    return found
+
+
+DEADLY = """
+import os, signal, sys
+
+if "wreckognize.training.child" in " ".join(sys.orig_argv):
+    what, _, count = os.environ.get("DIE_AT", "").partition(":")
+    left = int(count or 0)
+
+    def deadly(function):
+        def counted(*arguments, **named):
+            global left
+            left -= 1
+            if left == 0 and os.getpid() == leader:
+                os.kill(leader, signal.SIGKILL)
+            return function(*arguments, **named)
+        return counted
+
+    leader = os.getpid()
+    if what == "sync":
+        os.fsync = deadly(os.fsync)
+    if what == "batch":
+        import torch
+        torch.Tensor.backward = deadly(torch.Tensor.backward)
+"""
+
+
+@pytest.fixture
+def die_at(tmp_path_factory, monkeypatch):
+    """A function that has the next training children kill themselves (-9) at the n-th batch or file sync."""
+    site = tmp_path_factory.mktemp("site")
+    (site / "sitecustomize.py").write_text(textwrap.dedent(DEADLY))
+    monkeypatch.setenv(
+        "PYTHONPATH", os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")]).strip(os.pathsep)
+    )
+
+    def set_moment(moment):
+        monkeypatch.setenv("DIE_AT", moment)
+
+    return set_moment
+
+
+def events_of(folder):
+    return [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]

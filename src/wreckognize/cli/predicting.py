@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast, get_args
+from typing import Literal, cast, get_args
 
 import typer
 
@@ -16,9 +17,11 @@ from wreckognize.files import sha256_of
 from wreckognize.predicting.annotate import require_own_folder
 from wreckognize.predicting.claims import BY_NAME, claims_by_name, claims_from
 from wreckognize.predicting.lines import require_format
+from wreckognize.predicting.looking import Place
 from wreckognize.predicting.model import Wishes, model_of
 from wreckognize.predicting.photos import expand
-from wreckognize.predicting.run import Claims, Job, to_file, to_screen
+from wreckognize.predicting.run import Claims, Job, claims_file, to_file, to_screen
+from wreckognize.urls import url_of
 
 
 def predict_photos(
@@ -26,32 +29,40 @@ def predict_photos(
     patterns: Sequence[str],
     wishes: Wishes,
     *,
-    out: Path | None,
-    null: bool,
-    claims: str | None,
-    claim_rule: str,
-    annotated: Path | None,
+    out: Path | None = None,
+    null: bool = False,
+    claims: str | None = None,
+    claim_rule: str = "any",
+    annotated: Path | None = None,
+    on: Literal["here", "ray"] = "here",
+    address: str | None = None,
 ) -> bool:
     """Look at photos and write one line each, in the order they were named.
 
     Args:
         named: a bundle, a system of a run, or a weights file.
-        patterns: photos, folders and globs; ``-`` for names on standard input.
+        patterns: photos, folders, globs and URLs; ``-`` for names on standard input.
         wishes: what is asked of the model.
-        out: a ``.jsonl``, ``.csv`` or ``.parquet`` file; None: standard output.
+        out: a ``.jsonl``, ``.csv`` or ``.parquet`` file or URL; None: standard output.
         null: names on standard input end in a NUL byte.
         claims: ``names``, or a CSV file of photos and claims; None: no claims are decided.
         claim_rule: how the photos of one claim give one verdict.
         annotated: a folder for copies with boxes drawn in.
+        on: who looks: this process, or a Ray cluster.
+        address: of the cluster; None starts a Ray on this machine.
 
     Returns:
         Whether every photo could be read.
 
     Raises:
         UsageError: nothing to look at, a wish that cannot be met, or a file that cannot be written.
+        StorageError: a URL cannot be read or written.
+        ClusterError: the cluster cannot be used.
     """
     if out is not None:
         require_format(out)
+    if address is not None and on == "here":
+        raise UsageError("a cluster that is not to be used", where="--address", remedy="add --on ray")
     wanted = _claims(claims, claim_rule, out)
     names = list(expand(patterns, sys.stdin.buffer, null=null))
     if not names:
@@ -59,15 +70,36 @@ def predict_photos(
             "no photo was found", where=" ".join(patterns), remedy="name photos, folders of photos, or globs"
         )
     if annotated is not None:
+        if any(map(url_of, names)):
+            raise UsageError(
+                "photos in object storage are not drawn on", where="--annotate", remedy="copy them here first"
+            )
         require_own_folder(annotated, patterns, names)
     model = model_of(named, wishes)
     if model.note:
         typer.echo(model.note, err=True)
-    job = Job(names=names, model=model, claims=wanted, annotated=annotated)
-    failed = to_screen(job, typer.echo, Console()) if out is None else to_file(job, out, Console())
+    place = Place(on, address, lambda text: typer.echo(text, err=True))
+    job = Job(names=names, model=model, claims=wanted, annotated=annotated, place=place)
+    failed = to_screen(job, typer.echo, Console()) if out is None else _write(job, out)
     if failed:
         typer.echo(f"{failed} of {len(names)} photos could not be read; their lines say why", err=True)
     return not failed
+
+
+def _write(job: Job, out: Path) -> int:
+    url = url_of(out)
+    if url is None:
+        return to_file(job, out, Console())
+    from wreckognize.scale.storage import Storage
+    from wreckognize.stages.predicting import storage_settings
+
+    with tempfile.TemporaryDirectory(prefix="wreckognize-") as folder:
+        file = Path(folder) / out.name
+        failed = to_file(job, file, Console())
+        storage = Storage(storage_settings())
+        for made in (file, claims_file(file)) if job.claims else (file,):
+            storage.write(f"{url.rpartition('/')[0]}/{made.name}", made.read_bytes())
+    return failed
 
 
 def _claims(claims: str | None, rule: str, out: Path | None) -> Claims | None:
@@ -89,5 +121,4 @@ def _claims(claims: str | None, rule: str, out: Path | None) -> Claims | None:
         of=of,
         key=BY_NAME if claims == BY_NAME else sha256_of(file),
         rule=cast("ClaimRule", rule),
-        out=out.with_name(f"{out.stem}.claims{out.suffix}"),
     )

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from wreckognize.cli.options import On, Trust
+
 
 def export(
     system: Annotated[
@@ -48,6 +50,7 @@ def export(
     force: Annotated[
         bool, typer.Option("--force", help="Write it even if it decides otherwise; card and manifest are marked.")
     ] = False,
+    trust: Trust = None,
 ) -> None:
     """Write a system as one folder that needs nothing else: model, thresholds, model card, hashes.
 
@@ -59,7 +62,15 @@ def export(
     from wreckognize.cli.exporting import export_system
 
     export_system(
-        system, to, out, int8=int8, max_flips=max_flips, photos=photos, force=force, to_a_person=to_a_person
+        system,
+        to,
+        out,
+        int8=int8,
+        max_flips=max_flips,
+        photos=photos,
+        force=force,
+        to_a_person=to_a_person,
+        trust=trust or [],
     )
 
 
@@ -74,7 +85,8 @@ def predict(
     photos: Annotated[
         list[str],
         typer.Argument(
-            help="Photos, folders of photos, or globs; - reads names from standard input, one a line.",
+            help="Photos, folders of photos, globs, or s3://BUCKET/PREFIX; - reads names from standard input, one a "
+            "line.",
             metavar="PHOTOS...",
         ),
     ],
@@ -82,8 +94,8 @@ def predict(
         Path | None,
         typer.Option(
             "--out",
-            help="Write to this file (.jsonl, .csv or .parquet) instead of the screen. Interrupted, the same command "
-            "goes on where it stood.",
+            help="Write to this file or s3:// URL (.jsonl, .csv or .parquet) instead of the screen. Interrupted, the "
+            "same command goes on where it stood (files only).",
             metavar="FILE",
         ),
     ] = None,
@@ -139,6 +151,12 @@ def predict(
             show_default=False,
         ),
     ] = None,
+    trust: Trust = None,
+    on: On = None,
+    address: Annotated[
+        str | None,
+        typer.Option(help="With --on ray: HOST:PORT of the cluster, or auto.", metavar="HOST:PORT"),
+    ] = None,
 ) -> None:
     """Look for vehicles in photos: one JSON line each, with verdict, score and boxes.
 
@@ -156,12 +174,14 @@ def predict(
     done = predict_photos(
         model,
         photos,
-        Wishes(threshold=threshold, imgsz=imgsz, engine=engine, to_a_person=to_a_person),
+        Wishes(threshold=threshold, imgsz=imgsz, engine=engine, to_a_person=to_a_person, trust=tuple(trust or ())),
         out=out,
         null=null,
         claims=claims,
         claim_rule=claim_rule,
         annotated=annotate,
+        on=on or "here",
+        address=address,
     )
     if not done:
         raise typer.Exit(1)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from wreckognize.detectors.port import VehicleReading
 from wreckognize.errors import WeightsError
-from wreckognize.files import atomic_write
+from wreckognize.files import is_kept, write_kept
 
 if TYPE_CHECKING:
     from torch import nn
@@ -65,14 +65,14 @@ def graph_key(network: Network, reading: VehicleReading) -> str:
 
 
 def cached_onnx(network: Network, reading: VehicleReading, cache: Path) -> Path:
-    """The graph's ONNX file in the folder ``cache``, written now if it is not there.
+    """The graph's ONNX file in the folder ``cache``, written now if it is not there, or not as it was written.
 
     Raises:
         WeightsError: as `onnx_bytes`.
     """
     file = cache / f"{graph_key(network, reading)}.onnx"
-    if not file.exists():
-        atomic_write(file, onnx_bytes(network, reading))
+    if not is_kept(file):
+        write_kept(file, onnx_bytes(network, reading))
     return file
 
 

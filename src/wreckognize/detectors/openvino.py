@@ -30,7 +30,7 @@ from wreckognize.detectors.graph import OUTPUTS, GraphSource, cached_onnx, graph
 from wreckognize.detectors.port import Calibration, DetectorInfo, Precision, RawDetections, VehicleReading
 from wreckognize.detectors.ultralytics import Network
 from wreckognize.errors import EngineError, MissingExtraError, UsageError
-from wreckognize.files import atomic_write
+from wreckognize.files import is_kept, write_kept
 
 _TELEMETRY = "openvino_telemetry"
 _INT8_REVISION = 1
@@ -218,7 +218,7 @@ def cached_int8(network: Network, reading: VehicleReading, onnx: Path, calibrati
     }
     name = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
     file = onnx.with_name(f"{name}-int8.xml")
-    if not file.exists():
+    if not (is_kept(file) and is_kept(file.with_suffix(".bin"))):
         _quantise(nncf, onnx, calibration, file)
     return file
 
@@ -242,8 +242,8 @@ def _quantise(nncf: Any, onnx: Path, calibration: Calibration, target: Path) -> 
     with tempfile.TemporaryDirectory(prefix="wreckognize-") as folder:
         written = Path(folder) / "model.xml"
         openvino.save_model(quantised, written, compress_to_fp16=False)
-        atomic_write(target.with_suffix(".bin"), written.with_suffix(".bin").read_bytes())
-        atomic_write(target, written.read_bytes())  # last: it says that both are there
+        for suffix in (".bin", ".xml"):
+            write_kept(target.with_suffix(suffix), written.with_suffix(suffix).read_bytes())
 
 
 def _decoding(model: Any) -> list[str]:

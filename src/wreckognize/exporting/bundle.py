@@ -34,6 +34,7 @@ from wreckognize.exporting.models import open_model
 from wreckognize.exporting.verdicts import Answer, Verdict, answer_of
 from wreckognize.files import atomic_folder, sha256_of
 from wreckognize.inference.stream import Look, StreamSettings
+from wreckognize.reading import RECORD_BYTES, read_regular
 
 _AGAIN = "copy the bundle again from where it was made, or export it again"
 
@@ -98,7 +99,7 @@ def read_bundle(folder: Path) -> Bundle:
 def _read_values(folder: Path) -> dict[str, Any]:
     file = folder / MANIFEST
     try:
-        data = file.read_bytes()
+        data = read_regular(file, RECORD_BYTES)
     except OSError as error:
         raise BundleError(
             f"not a bundle: {MANIFEST} cannot be read ({error.strerror})",
@@ -107,7 +108,7 @@ def _read_values(folder: Path) -> dict[str, Any]:
         ) from error
     try:
         values = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BundleError("changed or damaged: not JSON", where=str(file), remedy=_AGAIN) from error
     if not isinstance(values, dict):
         raise BundleError("changed or damaged: not a manifest", where=str(file), remedy=_AGAIN)

@@ -61,7 +61,7 @@ def claims_from(file: Path) -> Callable[[str], str | None]:
         raise UsageError(f"cannot be read ({error})", where=str(file), remedy=remedy) from error
 
     def claim_of(name: str) -> str | None:
-        for key in (_absolute(Path(name)), Path(name).name):
+        for key in (name, _absolute(Path(name)), Path(name).name):
             if key in known:
                 return known[key]
         return None

@@ -5,20 +5,19 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from wreckognize import images
-from wreckognize.detectors.port import Detector
 from wreckognize.errors import InputError, UsageError
-from wreckognize.evaluation.writers import csv_cell
 from wreckognize.exporting.verdicts import Rule, answer_of
 from wreckognize.files import PART_SUFFIX, atomic_path
-from wreckognize.inference.stream import Look, PhotoFile, StreamSettings, look_at
+from wreckognize.inference.stream import Look
 from wreckognize.predicting.photos import shown
+from wreckognize.spreadsheet import cell
+from wreckognize.urls import url_of
 
 Line = dict[str, Any]
 
@@ -31,8 +30,6 @@ _COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
     "threshold": pl.Float64,  # that decided; null where two did
     "low": pl.Float64,
     "high": pl.Float64,
-    "width": pl.Int64,  # pixels, as shown
-    "height": pl.Int64,
     "boxes": pl.List(_BOX),  # pixels of the photo as shown, best first
     "error": pl.String,
     "model": pl.String,  # version of what decided
@@ -42,50 +39,22 @@ LINE_SCHEMA = pl.Schema(_COLUMNS)
 SUFFIXES = (".jsonl", ".csv", ".parquet")
 
 
-def lines_of(
-    names: Sequence[str],
-    detector: Detector,
-    settings: StreamSettings,
-    rule: Rule,
-    *,
-    version: str,
-    claim_of: Callable[[str], str | None],
-    seen: Callable[[str, Line], None] | None = None,
-) -> Iterator[Line]:
-    """Look at some photos; one line each, in their order.
+def line_of(name: str, look: Look, rule: Rule, *, version: str, claim: str | None) -> Line:
+    """What is said about one photo.
 
     Args:
-        names: paths of photos, each once.
-        detector: looks.
-        settings: of the stream.
+        name: of the photo, as it was named.
+        look: at it.
         rule: decides.
         version: of what decides.
-        claim_of: the claim that a photo belongs to.
-        seen: is told of every photo that could be read, with its line.
+        claim: that the photo belongs to; None where it has none.
     """
-    files: list[PhotoFile] = []
-    answers: dict[str, Line] = {}
-    for name in names:
-        path = Path(name)
-        try:
-            header = images.read_header(path)
-        except InputError as error:
-            answers[name] = _failed(name, error)
-        else:
-            files.append(PhotoFile(name, path, header.width, header.height))
-    sizes = {file.photo: (file.width, file.height) for file in files}
-    for look in look_at(files, detector, settings):
-        answers[look.photo] = (
-            _failed(look.photo, look.error) if look.error else _decided(look, rule, sizes[look.photo])
-        )
-    for name in names:
-        line = {**answers[name], "claim": claim_of(name), "model": version}
-        if seen is not None and line["error"] is None:
-            seen(name, line)
-        yield {column: line[column] for column in LINE_SCHEMA}
+    said = _failed(look.error) if look.error else _decided(look, rule)
+    said |= {"photo": shown(name), "claim": claim, "model": version}
+    return {column: said[column] for column in LINE_SCHEMA}
 
 
-def _decided(look: Look, rule: Rule, size: tuple[int, int]) -> Line:
+def _decided(look: Look, rule: Rule) -> Line:
     answer = answer_of(look, rule)
     boxes = [
         {"x1": x1, "y1": y1, "x2": x2, "y2": y2, "confidence": confidence}
@@ -95,27 +64,23 @@ def _decided(look: Look, rule: Rule, size: tuple[int, int]) -> Line:
     ]
     band = rule.band
     return {
-        "photo": shown(look.photo),
         "verdict": answer.verdict,
         "score": round(answer.score, 4),
         "threshold": rule.threshold if band is None else None,
         "low": None if band is None else band.low,
         "high": None if band is None else band.high,
-        "width": size[0],
-        "height": size[1],
         "boxes": boxes,
         "error": None,
     }
 
 
+def _failed(error: InputError) -> Line:
+    return {**dict.fromkeys(("verdict", "score", "threshold", "low", "high")), "boxes": [], "error": error.reason}
+
+
 def _rounded(values: Any, places: int) -> list[Any]:
     rounded: list[Any] = values.astype(float).round(places).tolist()
     return rounded
-
-
-def _failed(name: str, error: InputError) -> Line:
-    nothing = dict.fromkeys(("verdict", "score", "threshold", "low", "high", "width", "height"))
-    return {"photo": shown(name), **nothing, "boxes": [], "error": error.reason}
 
 
 def as_text(line: Line) -> str:
@@ -135,7 +100,7 @@ def require_format(out: Path) -> None:
             where=str(out),
             remedy=f"end the name in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}",
         )
-    if not out.absolute().parent.is_dir():
+    if url_of(out) is None and not out.absolute().parent.is_dir():
         raise UsageError("no such folder", where=str(out.parent), remedy="make it, or choose another")
 
 
@@ -157,7 +122,7 @@ def write_lines(out: Path, lines: Iterable[str]) -> None:
         for text in lines:
             line: Line = json.loads(text)
             line["boxes"] = len(line["boxes"])
-            file.write(_csv_row([csv_cell(line[column]) for column in LINE_SCHEMA]))
+            file.write(_csv_row([cell(line[column]) for column in LINE_SCHEMA]))
 
 
 def _csv_row(cells: Sequence[Any]) -> str:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast, get_args
 
-from wreckognize.detectors.engines import Choice, open_engine
+from wreckognize.detectors.engines import Choice
 from wreckognize.detectors.port import Detector, EngineName
 from wreckognize.errors import UsageError
 from wreckognize.exporting.bundle import is_bundle, read_bundle
+from wreckognize.exporting.manifest import MANIFEST
 from wreckognize.exporting.verdicts import LEAST_KEPT, Band, Rule
 from wreckognize.files import sha256_of
+from wreckognize.inference.passes import Opener
 from wreckognize.inference.stream import StreamSettings
-from wreckognize.stages.finished import Finished, finished_system
-from wreckognize.study import resolve_weights
+from wreckognize.stages.finished import Finished, finished_system, usable_weights
+from wreckognize.stages.looking import Looker
 from wreckognize.study.weights import is_random
 
 DEFAULT_THRESHOLD, DEFAULT_IMGSZ = 0.10, 640
@@ -31,12 +32,35 @@ class Wishes:
         engine: what runs the network.
         to_a_person: give the third answer, or decide by one threshold. A bundle does what it was exported to do, a
             system decides by one threshold.
+        trust: ``sha256:...`` of checkpoints that may be opened whatever they hold.
     """
 
     threshold: float | None = None
     imgsz: int | None = None
     engine: str | None = None
     to_a_person: bool | None = None
+    trust: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class BundleOpener:
+    """Opens a bundle, here or from a copy of its files on another machine; its bytes are checked each time."""
+
+    folder: Path
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All files of the bundle."""
+        names = read_bundle(self.folder).manifest.files
+        return tuple(self.folder / name for name in (MANIFEST, *names))
+
+    def moved(self, folder: Path) -> BundleOpener:
+        """The same bundle in another folder."""
+        return BundleOpener(folder)
+
+    def open(self) -> Detector:
+        """Load it."""
+        return read_bundle(self.folder).open()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,14 +68,14 @@ class Model:
     """A detector that is not loaded yet, and how it decides.
 
     Attributes:
-        open: loads it.
+        opener: loads it, here or on another machine.
         settings: of the stream.
         rule: how a score becomes a verdict.
         version: the bundle's, or the first 12 hex digits of the weights' sha256.
         note: what a person should know before reading its verdicts; may be empty.
     """
 
-    open: Callable[[], Detector]
+    opener: Opener
     settings: StreamSettings
     rule: Rule
     version: str
@@ -81,8 +105,7 @@ def model_of(named: Path, wishes: Wishes) -> Model:
     if is_bundle(named):
         return _of_bundle(named, wishes)
     if named.is_dir() or named.parent.name in ("systems", "seeds"):
-        return _of_system(finished_system(named), wishes)
-    file = str(resolve_weights(str(named), Path.cwd()))
+        return _of_system(finished_system(named, wishes.trust), wishes)
     if wishes.to_a_person:
         raise UsageError(
             "a weights file has no thresholds for the third answer",
@@ -90,7 +113,7 @@ def model_of(named: Path, wishes: Wishes) -> Model:
             remedy="name a bundle, or a system of a run, e.g. runs/STUDY/systems/ver6",
         )
     plain = Finished(
-        weights=file if is_random(file) else str(Path(file).absolute()),
+        weights=usable_weights(str(named), Path.cwd(), wishes.trust),
         imgsz=DEFAULT_IMGSZ,
         classes=("car", "bus", "truck"),
         merge="max",
@@ -143,7 +166,7 @@ def _of_bundle(folder: Path, wishes: Wishes) -> Model:
         rule = Rule(rule.threshold)
     settings = bundle.stream_settings()
     return Model(
-        open=bundle.open,
+        opener=BundleOpener(bundle.folder),
         settings=_low_enough(settings, rule),
         rule=rule,
         version=bundle.manifest.version,
@@ -158,10 +181,11 @@ def _of_system(system: Finished, wishes: Wishes) -> Model:
     note = ""
     if third is not None and not rule.thresholds:
         note = f"every photo goes to a person: {third.why_low}; {third.why_high}"
+    imgsz = wishes.imgsz or system.imgsz
     weights = system.weights if is_random(system.weights) else sha256_of(Path(system.weights))[:12]
     return Model(
-        open=lambda: open_engine(system.weights, choice, classes=system.classes, merge=system.merge),
-        settings=_low_enough(StreamSettings(wishes.imgsz or system.imgsz, confidence=LEAST_KEPT), rule),
+        opener=Looker(system.weights, imgsz, system.classes, system.merge, choice=choice),
+        settings=_low_enough(StreamSettings(imgsz, confidence=LEAST_KEPT), rule),
         rule=rule,
         version=weights,
         note=note,
@@ -170,6 +194,4 @@ def _of_system(system: Finished, wishes: Wishes) -> Model:
 
 def _low_enough(settings: StreamSettings, rule: Rule) -> StreamSettings:
     """Boxes are kept down to every threshold."""
-    from dataclasses import replace
-
     return replace(settings, confidence=min((settings.confidence, *rule.thresholds)))

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-import glob
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 from wreckognize.collect.walk import PHOTO_SUFFIXES
+from wreckognize.study.paths import is_glob, matches
+from wreckognize.urls import url_of
 
 STANDARD_INPUT = "-"
 
 
 def expand(patterns: Sequence[str], names: BinaryIO | None = None, *, null: bool = False) -> Iterator[str]:
-    """Photos named one by one, by folder (all photos below it) or by glob; each once, in a fixed order.
+    """Photos named one by one, by folder (all photos below it), by glob or by URL; each once, in a fixed order.
 
     Args:
         patterns: what was named; ``-`` stands for ``names``.
         names: paths of photos, one a line.
         null: they end in a NUL byte instead, as ``find -print0`` writes them: any name can be given so.
+
+    Raises:
+        StorageError: a URL cannot be listed.
+        UsageError: no photo lies below a URL.
     """
     seen: set[str] = set()
     for pattern in patterns:
@@ -32,13 +37,14 @@ def expand(patterns: Sequence[str], names: BinaryIO | None = None, *, null: bool
 
 def _meant(pattern: str) -> Iterator[str]:
     path = Path(pattern)
-    if path.is_dir():
-        yield from _below(str(path))
-    elif path.exists() or not glob.has_magic(pattern):
-        yield str(path)
-    else:
-        for name in sorted(Path(found) for found in glob.glob(pattern, recursive=True)):  # noqa: PTH207
-            yield from _below(str(name)) if name.is_dir() else [str(name)]
+    url = None if path.exists() else url_of(pattern)
+    if url is not None:
+        from wreckognize.stages.predicting import photos_below
+
+        yield from photos_below(url)
+        return
+    for found in matches(path) if is_glob(path) else [path]:
+        yield from _below(str(found)) if found.is_dir() else [str(found)]
 
 
 def _below(folder: str) -> Iterator[str]:
@@ -64,7 +70,7 @@ def _decoded(names: Sequence[bytes], *, null: bool) -> Iterator[str]:
     for name in names:
         text = os.fsdecode(name if null else name.rstrip(b"\r"))
         if text:
-            yield str(Path(text))
+            yield text if url_of(text) else str(Path(text))
 
 
 def shown(name: str) -> str:

@@ -1,27 +1,27 @@
-"""Photos to lines: in chunks, to the screen or to a file that is gone on with after an interruption."""
+"""Photos to lines: to the screen, or to a file that is gone on with after an interruption."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from wreckognize.detectors.port import Detector
-from wreckognize.evaluation.writers import csv_cell
 from wreckognize.evidence.claims import ClaimRule
 from wreckognize.files import atomic_path
+from wreckognize.predicting import looking
 from wreckognize.predicting.annotate import annotate
 from wreckognize.predicting.claims import decide_claims
-from wreckognize.predicting.lines import Line, as_text, lines_of, write_lines
+from wreckognize.predicting.lines import Line, as_text, line_of, write_lines
+from wreckognize.predicting.looking import Place, looks_at
 from wreckognize.predicting.model import Model
 from wreckognize.predicting.unfinished import key_of, unfinished
-from wreckognize.progress import Progress, Task
-
-CHUNK = 256  # photos looked at before their lines are written
+from wreckognize.progress import Progress
+from wreckognize.spreadsheet import table_to_csv
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,13 +32,11 @@ class Claims:
         of: the claim of a photo; None where it has none.
         key: says where the claims come from, so that lines of other claims are not gone on with.
         rule: how the photos of a claim give one verdict.
-        out: the file for the verdicts: ``.jsonl``, ``.csv`` or ``.parquet``.
     """
 
     of: Callable[[str], str | None]
     key: str
     rule: ClaimRule
-    out: Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,31 +44,32 @@ class Job:
     """What is to be done.
 
     Attributes:
-        names: paths of photos, each once.
+        names: paths and URLs of photos, each once.
         model: decides.
         claims: None: none are decided.
         annotated: a folder for copies with the boxes drawn in; None: none are made.
+        place: who looks.
     """
 
     names: Sequence[str]
     model: Model
     claims: Claims | None = None
     annotated: Path | None = None
+    place: Place = field(default_factory=Place)
 
 
 def to_screen(job: Job, write: Callable[[str], object], progress: Progress) -> int:
-    """Hand every line on as soon as its chunk was looked at; return how many photos could not be read."""
-    detector, failed = job.model.open(), 0
+    """Hand every line on as soon as it is there; return how many photos could not be read."""
+    failed = 0
     with progress.task("looking", len(job.names)) as task:
-        for chunk in _chunks(job.names):
-            for line in _looked(job, chunk, detector, task):
-                failed += line["error"] is not None
-                write(as_text(line))
+        for line in _lines(job, job.names, task.advance):
+            failed += line["error"] is not None
+            write(as_text(line))
     return failed
 
 
 def to_file(job: Job, out: Path, progress: Progress) -> int:
-    """Write every line to a file, going on with what an interrupted command left.
+    """Write every line to a file, going on with what an interrupted command left; claims go beside it.
 
     Returns:
         How many photos could not be read.
@@ -78,66 +77,53 @@ def to_file(job: Job, out: Path, progress: Progress) -> int:
     Raises:
         UsageError: another process is writing the same file.
     """
-    detector: Detector | None = None
-    with unfinished(out, _depends(job)) as lines:
+    size = looking.CHUNK
+    with unfinished(out, _depends(job)) as kept:
         with progress.task("looking", len(job.names)) as task:
-            for chunk in _chunks(job.names):
+            missing: dict[int, list[bytes | None]] = {}
+            for number, start in enumerate(range(0, len(job.names), size)):
+                chunk = job.names[start : start + size]
                 keys = [
                     key_of(name) for name in chunk
                 ]  # before they are read: a photo changed meanwhile is not known
-                if lines.take(keys):
+                if kept.take(number, keys):
                     task.advance(len(chunk))
-                    continue
-                detector = detector or job.model.open()
-                lines.add(keys, [as_text(line) for line in _looked(job, chunk, detector, task)])
+                else:
+                    missing[number] = keys
+            names = [name for number in missing for name in job.names[number * size : (number + 1) * size]]
+            lines = _lines(job, names, task.advance)
+            for number, keys in missing.items():
+                kept.add(number, keys, [as_text(line) for line in islice(lines, len(keys))])
         if job.claims is not None:
-            write_table_as(
-                job.claims.out, decide_claims(map(json.loads, lines.lines()), job.model.rule, job.claims.rule)
-            )
-        write_lines(out, lines.lines())
-        return sum(json.loads(text)["error"] is not None for text in lines.lines())
+            claims = decide_claims(map(json.loads, kept.lines()), job.model.rule, job.claims.rule)
+            _write_table(claims_file(out), claims)
+        write_lines(out, kept.lines())
+        return sum(json.loads(text)["error"] is not None for text in kept.lines())
 
 
-def write_table_as(out: Path, table: pl.DataFrame) -> None:
-    """Write a small table in the format that the file's ending says."""
+def claims_file(out: Path) -> Path:
+    """Where the verdicts on claims go: ``NAME.claims.csv`` beside ``NAME.csv``."""
+    return out.with_name(f"{out.stem}.claims{out.suffix}")
+
+
+def _write_table(out: Path, table: pl.DataFrame) -> None:
     with atomic_path(out) as part:
         if out.suffix == ".parquet":
             table.write_parquet(part)
         elif out.suffix == ".csv":
-            texts = [name for name, kind in table.schema.items() if kind == pl.String]
-            safe = [pl.col(name).map_elements(csv_cell, return_dtype=pl.String) for name in texts]
-            table.with_columns(safe).write_csv(part)
+            part.write_text(table_to_csv(table), encoding="utf-8")
         else:
             table.write_ndjson(part)
 
 
-def _chunks(names: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(names), CHUNK):
-        yield names[start : start + CHUNK]
-
-
-def _looked(job: Job, chunk: Sequence[str], detector: Detector, task: Task) -> Iterator[Line]:
-    folder = job.annotated
-
-    def draw(name: str, line: Line) -> None:
-        if folder is not None:
-            annotate(name, line, folder)
-
-    for line in lines_of(
-        chunk,
-        detector,
-        job.model.settings,
-        job.model.rule,
-        version=job.model.version,
-        claim_of=job.claims.of if job.claims else _no_claim,
-        seen=draw,
-    ):
-        task.advance()
+def _lines(job: Job, names: Sequence[str], tick: Callable[[int], None]) -> Iterator[Line]:
+    version, rule = job.model.version, job.model.rule
+    for name, look in zip(names, looks_at(names, job.model, job.place, tick), strict=True):
+        claim = job.claims.of(name) if job.claims else None
+        line = line_of(name, look, rule, version=version, claim=claim)
+        if job.annotated is not None and line["error"] is None:
+            annotate(name, line, job.annotated)
         yield line
-
-
-def _no_claim(_name: str) -> None:
-    return None
 
 
 def _depends(job: Job) -> dict[str, Any]:
@@ -145,5 +131,5 @@ def _depends(job: Job) -> dict[str, Any]:
         **job.model.key,
         "claims": job.claims.key if job.claims else None,
         "annotated": str(job.annotated.absolute()) if job.annotated else None,
-        "chunk": CHUNK,
+        "chunk": looking.CHUNK,
     }

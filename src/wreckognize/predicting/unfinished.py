@@ -21,6 +21,7 @@ from typing import Any, BinaryIO
 from wreckognize.errors import UsageError
 from wreckognize.files import held_file
 from wreckognize.predicting.photos import shown
+from wreckognize.urls import url_of
 
 SUFFIX = ".unfinished"
 _FORMAT = 1
@@ -31,29 +32,40 @@ class Unfinished:
 
     def __init__(self, file: BinaryIO, known: dict[bytes, int]) -> None:
         self._file, self._known = file, known
-        self._order = array("q")
+        self._places: dict[int, array[int]] = {}  # of each chunk's lines
 
-    def take(self, keys: Sequence[bytes]) -> bool:
-        """Take the lines of a chunk over from an earlier command, if all are there; whether they are."""
-        places = [self._known.get(_digest(key)) for key in keys]
-        if any(place is None for place in places):
-            return False
-        self._order.extend(place for place in places if place is not None)
+    def take(self, chunk: int, keys: Sequence[bytes | None]) -> bool:
+        """Take the lines of a chunk over from an earlier command, if all are there; whether they are.
+
+        Args:
+            chunk: its number.
+            keys: of its photos; None: of a photo whose state cannot be known, so it is looked at again.
+        """
+        places = array("q")
+        for key in keys:
+            place = None if key is None else self._known.get(_digest(key))
+            if place is None:
+                return False
+            places.append(place)
+        self._places[chunk] = places
         return True
 
-    def add(self, keys: Sequence[bytes], texts: Sequence[str]) -> None:
+    def add(self, chunk: int, keys: Sequence[bytes | None], texts: Sequence[str]) -> None:
         """Write the lines of a chunk."""
         self._file.seek(0, os.SEEK_END)
+        places = array("q")
         for key, text in zip(keys, texts, strict=True):
-            self._order.append(self._file.tell())
-            self._file.write(key + b"\t" + text.encode() + b"\n")
+            places.append(self._file.tell())
+            self._file.write((key or b"null") + b"\t" + text.encode() + b"\n")
         self._file.flush()
+        self._places[chunk] = places
 
     def lines(self) -> Iterator[str]:
-        """Every line so far, in the order in which it was taken or added."""
-        for place in self._order:
-            self._file.seek(place)
-            yield self._file.readline().partition(b"\t")[2].rstrip(b"\n").decode()
+        """Every line, by chunk."""
+        for chunk in sorted(self._places):
+            for place in self._places[chunk]:
+                self._file.seek(place)
+                yield self._file.readline().partition(b"\t")[2].rstrip(b"\n").decode()
 
 
 @contextmanager
@@ -83,8 +95,10 @@ def unfinished(out: Path, depends: Mapping[str, Any]) -> Iterator[Unfinished]:
         path.unlink()
 
 
-def key_of(name: str) -> bytes:
-    """What tells one state of a photo from another, as JSON: path, size, time of change."""
+def key_of(name: str) -> bytes | None:
+    """What tells one state of a photo from another, as JSON: path, size, time of change; None for a URL."""
+    if url_of(name) is not None:
+        return None
     try:
         status = os.stat(name)  # noqa: PTH116 (a million names)
     except (OSError, ValueError):

@@ -13,6 +13,7 @@ from wreckognize.catalog import QUARANTINE_SCHEMA, SPLITS, Catalog
 from wreckognize.errors import LockError, TooManyFailuresError, UsageError
 from wreckognize.files import atomic_write, sha256_of, write_table
 from wreckognize.settings import SystemSettings
+from wreckognize.spreadsheet import table_to_csv
 from wreckognize.stages.alike import Links, find_links, hashes_of, links_inputs
 from wreckognize.stages.looking import teacher_predictions
 from wreckognize.stages.run import REVISIONS, Run
@@ -20,6 +21,7 @@ from wreckognize.stages.run import REVISIONS, Run
 _NAMED = 10
 
 if TYPE_CHECKING:
+    from wreckognize.collect.opening import Elsewhere
     from wreckognize.curate.lock import TestLock
     from wreckognize.curate.split import SplitResult
 
@@ -31,16 +33,20 @@ def collect(run: Run) -> None:
 
     study = run.study
     outputs = [run.path("catalog", f"{name}.parquet") for name in ("photos", "boxes", "quarantine", "tally")]
-    outputs.append(run.path("catalog", "reviewed.json"))
+    outputs += [run.path("catalog", "reviewed.json"), run.path("quarantine.csv")]
 
     def action() -> None:
         try:
             collected = collect_sources(
-                study.sources, seed=study.seed, progress=run.progress, cache=run.path("cache")
+                study.sources,
+                seed=study.seed,
+                progress=run.progress,
+                cache=run.path("cache"),
+                elsewhere=_elsewhere(run),
             )
         except TooManyFailuresError as error:
             rows = pl.DataFrame(error.rows, schema=QUARANTINE_SCHEMA, orient="row")
-            atomic_write(run.path("quarantine.csv"), rows.write_csv())
+            atomic_write(run.path("quarantine.csv"), table_to_csv(rows))
             raise
         catalog, reviewed = _with_reviews(run, collected.catalog)
         _refuse_contradictions(catalog.photos)
@@ -48,7 +54,7 @@ def collect(run: Run) -> None:
         for path, table in zip(outputs[:4], tables, strict=True):
             write_table(path, table)
         atomic_write(outputs[4], json.dumps(reviewed, ensure_ascii=False, indent=1))
-        atomic_write(run.path("quarantine.csv"), collected.quarantine.write_csv())
+        atomic_write(outputs[5], table_to_csv(collected.quarantine))
         _say_collected(run, collected.tally)
         for sentence in reviewed["notes"]:
             run.progress.say(f"  note: {sentence}")
@@ -62,6 +68,16 @@ def collect(run: Run) -> None:
         "files": tree_signature({path for source in study.sources for path in paths_read(source)}),
     }
     run.workspace.run_stage("collect", inputs, outputs, action)
+
+
+def _elsewhere(run: Run) -> Elsewhere | None:
+    """The machines of a cluster open photos too; what lies in object storage they read from there."""
+    from wreckognize.collect.opening import Elsewhere
+    from wreckognize.stages.scaling import FETCHED
+
+    if run.study.scale.on == "here":
+        return None
+    return Elsewhere(run.executor, run.path("cache"), run.path(FETCHED))
 
 
 def _with_reviews(run: Run, catalog: Catalog) -> tuple[Catalog, dict[str, Any]]:

@@ -3,35 +3,40 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 
 import polars as pl
-import yaml
 
 from wreckognize.catalog import Catalog
 from wreckognize.errors import UsageError
 from wreckognize.evidence.findings import Findings
-from wreckognize.evidence.thresholds import FrozenThreshold
+from wreckognize.evidence.thresholds import read_frozen
 from wreckognize.exporting.card import DataRow
 from wreckognize.exporting.source import Background, Source
 from wreckognize.recipes import load_recipe
 from wreckognize.stages.finished import finished_system, own_folder
+from wreckognize.study.reader import read_document
 from wreckognize.study.weights import is_random
 
 
-def source_of(folder: Path) -> Source:
+def source_of(folder: Path, trust: Collection[str] = ()) -> Source:
     """A system of a run, ``RUN/systems/NAME`` or ``RUN/systems/NAME/seeds/N``, as it can be exported.
+
+    Args:
+        folder: of the system.
+        trust: ``sha256:...`` of checkpoints that may be opened whatever they hold.
 
     Raises:
         UsageError: it is no finished system of a run, or part of the run's folder is missing.
         WeightsError: its weights are missing.
     """
     folder = folder.absolute()
-    finished = finished_system(folder)
+    finished = finished_system(folder, trust)
     own = own_folder(folder)
     run = own.parent.parent
     try:
-        study = yaml.safe_load((run / "study.yaml").read_text(encoding="utf-8"))
+        study = read_document(run / "study.yaml").content
         catalog = Catalog.read(run / "catalog")
         split = pl.read_parquet(run / "split.parquet")
     except OSError as error:
@@ -40,7 +45,7 @@ def source_of(folder: Path) -> Source:
             where=str(error.filename or run),
             remedy="name a system in the run's whole folder; the gate needs its catalog and validation photos",
         ) from error
-    frozen = FrozenThreshold.from_dict(json.loads((folder / "threshold.json").read_text(encoding="utf-8")))
+    frozen = read_frozen(folder / "threshold.json")
     system = study["systems"][own.name]
     trained = load_recipe(system["recipe"]).trained
     photos = catalog.photos.join(split.select("photo", "split"), on="photo").sort("photo")

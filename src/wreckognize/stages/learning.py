@@ -14,8 +14,8 @@ from wreckognize.progress import Progress
 from wreckognize.settings import SystemSettings, TrainSettings
 from wreckognize.stages.data import refuse_test_photos
 from wreckognize.stages.run import REVISIONS, Run, versions
+from wreckognize.state import fingerprint_of
 from wreckognize.study.weights import is_random
-from wreckognize.workspace import fingerprint_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +108,7 @@ def train(run: Run, system: SystemSettings, number: int = 0) -> None:
             {"rows": photos.select("photo", "split", "sha256", "width", "height", "plain").rows()}
         ),
         "weights": weights if is_random(weights) else sha256_of(Path(weights)),
-        "train": system.train.model_dump(mode="json", exclude={"seeds"}),
+        "train": system.train.model_dump(mode="json", exclude={"seeds", "cache"}),
         "seed": seed,
         "versions": versions(),
     }
