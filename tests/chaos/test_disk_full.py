@@ -11,7 +11,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from chaos.room import call
 from chaos.subject import HOOK, command, digests, leftovers, stages
 

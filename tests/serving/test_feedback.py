@@ -124,9 +124,10 @@ def test_without_a_place_no_correction_is_taken_and_with_keys_only_from_those_wh
     key, line = new_key("desk-7")
     add_line(tmp_path / "keys", line)
     with Running(bundle, "--keys", str(tmp_path / "keys")) as service:
-        assert httpx.get(f"{service.url}/v1/feedback").json()["open"] is False
+        assert httpx.get(f"{service.url}/v1/feedback").status_code == 401
         assert send(service, photo.read_bytes(), {"verdict": "vehicle"}).status_code == 401
         headers = {"Authorization": f"Bearer {key}"}
+        assert httpx.get(f"{service.url}/v1/feedback", headers=headers).json()["open"] is False
         answer = httpx.post(f"{service.url}/v1/feedback", headers=headers, files={"photo": b""}, timeout=30)
         assert (answer.status_code, answer.json()["error"]["code"]) == (404, "no_feedback")
 

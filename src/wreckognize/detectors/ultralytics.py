@@ -126,8 +126,8 @@ class Network:
 def load_network(weights: str) -> Network:
     """Build a network from ``.safetensors`` with its card, a ``.pt`` checkpoint, or an architecture's name.
 
-    A pickle checkpoint gives its description of the layers and its tensors, and the network is built anew from them: the
-    library never unpickles it (`wreckognize.detectors.checkpoint`).
+    A pickle checkpoint gives its description of the layers and its tensors, and the network is built anew from them:
+    the library never unpickles it (`wreckognize.detectors.checkpoint`).
 
     Args:
         weights: absolute path, or ``yolov8{n,s,m,l,x}.yaml`` for random weights (the same ones each time).

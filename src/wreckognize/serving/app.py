@@ -41,6 +41,8 @@ _PUBLIC = (
     "parity",
 )
 """What ``/v1/model`` says of the manifest."""
+_LIMITS = ("photos", "photo_bytes", "request_bytes", "pixels")
+"""What it says of the settings, so that a client need not send what would be refused."""
 
 
 @dataclass(slots=True)
@@ -151,6 +153,7 @@ async def _model(request: Request) -> Response:
             **msgspec.structs.asdict(inspecting.name_of(bundle)),
             **bundle.manifest.model_dump(mode="json", include=set(_PUBLIC)),
             "card": bundle.card.model_dump(mode="json"),
+            "limits": {name: getattr(service.settings, name) for name in _LIMITS},
         }
     )
 

@@ -56,6 +56,7 @@ def add_feedback(app: FastAPI, store: FeedbackStore | None) -> None:
     turn = asyncio.Semaphore(1)  # one photo at a time is decoded and written here: inspections come first
 
     async def is_open(request: Request) -> Response:
+        request.app.state.service.gate.enter(request)
         return answers.json(FeedbackOpen(store is not None))
 
     async def take(request: Request) -> Response:
@@ -188,7 +189,9 @@ async def _keep(
 
 
 def _open_page() -> dict[str, Any]:
-    return openapi.plain_route("Are corrections taken", "Whether they are, and how long they may be.")
+    return openapi.plain_route(
+        "Are corrections taken", "Whether they are, and how long they may be.", "401", "403"
+    )
 
 
 def _take_page() -> dict[str, Any]:

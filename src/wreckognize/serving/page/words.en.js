@@ -88,7 +88,7 @@ export default {
   busy: "The service had no room for this photo, also after several tries.",
   busy_remedy: "Wait a few minutes, then press “Try again”.",
   slow_title: "It took too long",
-  slow: "The service did not get round to this photo in time, also after several tries.",
+  slow: "The photo was not sent and judged in time, also after several tries. The connection may be slow, or the service busy.",
   slow_remedy: "Wait a few minutes, then press “Try again”.",
   rate_title: "Too many photos at once",
   rate: "Your access key allows only so many photos in a given time.",
