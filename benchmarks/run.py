@@ -43,7 +43,9 @@ SECTIONS: dict[str, Callable[[Ground], Iterator[Row]]] = {
         material.find(ground.own("predictions")), ground.own("engines"), ground.long
     ),
     "memory": lambda ground: memory.rows(material.find(ground.own("memory")), 20_000 if ground.long else 2_048),
-    "training": lambda ground: training.rows(material.find(ground.own("training")), ground.folder / "training"),
+    "training": lambda ground: training.rows(
+        material.find(ground.own("training")), ground.folder / "fine-tuning", ground.long
+    ),
     "collecting": lambda ground: iter(
         collecting.label_rows(ground.own("collecting"), 500_000 if ground.long else 50_000)
     ),

@@ -7,7 +7,8 @@ import pytest
 
 from wreckognize.errors import WorkspaceError
 from wreckognize.files import atomic_write
-from wreckognize.workspace import fingerprint_of, open_workspace
+from wreckognize.state import fingerprint_of
+from wreckognize.workspace import open_workspace
 
 
 class Counter:

@@ -4,13 +4,18 @@ WreckognizeError               what, where, what to do; carries the exit code of
 |- UsageError                  2: wrong use or wrong input
 |  |- StudyError               2: every problem of a study file at once
 |  |- WorkspaceError           2: the run's folder is held by another run, read-only, or not a run
+|  |- WriteError               2: the disk takes no more: no room, a quota, read-only, or it fails
 |  |- MissingExtraError        2: an optional part of the package is not installed
 |  |- StorageError             2: object storage is not there, may not be read, or keeps failing
 |  |- ClusterError             2: other machines cannot be used, or failed too often
-|  `- WeightsError             2: weights are missing or are not what they were said to be
+|  |- DownloadError            2: a file cannot be fetched
+|  |- WeightsError             2: weights are missing or are not what they were said to be
+|  `- BundleError              2: a bundle is missing something, was changed, or is of another version
 |- GuardError                  1: a guard or gate said no
 |  |- LeakError                1: photos stand on both sides of the split
 |  |- LockError                1: the locked test set would change
+|  |- HashError                1: a file that was fetched is not the one that was asked for
+|  |- ParityError              1: an exported model does not decide as the original does
 |  `- TooManyFailuresError     1: more of a source failed than the study allows
 |- TrainingError               1: a training process ended without a result
 |- EngineError                 1: an engine gave an answer that is none
@@ -21,6 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 
 class WreckognizeError(Exception):
@@ -90,6 +96,10 @@ class WorkspaceError(UsageError):
     """The run's folder cannot be used."""
 
 
+class WriteError(UsageError):
+    """A file cannot be written: no room, a quota or limit is reached, or the disk is read-only or fails."""
+
+
 class MissingExtraError(UsageError):
     """An optional part of the package is not installed."""
 
@@ -113,6 +123,14 @@ class WeightsError(UsageError):
     """Weights are missing, unreadable, or of another architecture."""
 
 
+class BundleError(UsageError):
+    """A bundle is missing something, was changed since it was written, or is of another version."""
+
+
+class DownloadError(UsageError):
+    """A file cannot be fetched; the message says where to put it by hand."""
+
+
 class GuardError(WreckognizeError):
     """A guard or gate said no."""
 
@@ -129,6 +147,22 @@ class LeakError(GuardError):
 
 class LockError(GuardError):
     """The locked test set would change."""
+
+
+class ParityError(GuardError):
+    """An exported model does not decide as the original does.
+
+    Attributes:
+        photos: names of those whose verdict differs.
+    """
+
+    def __init__(self, what: str, *, remedy: str, photos: Sequence[str] = ()) -> None:
+        self.photos = tuple(photos)
+        super().__init__(what, remedy=remedy)
+
+
+class HashError(GuardError):
+    """A file that was fetched is not the one that was asked for."""
 
 
 class TooManyFailuresError(GuardError):
@@ -155,11 +189,15 @@ class EngineError(WreckognizeError):
     exit_code = 1
 
 
+InputKind = Literal["unreadable", "not_a_photo", "too_many_pixels", "too_small", "pixel_format"]
+"""What is wrong with a photo, for programs: the reason is for people."""
+
+
 class InputError(WreckognizeError):
     """One photo or one label cannot be used. Stages turn it into a quarantine row; it never ends a run."""
 
     exit_code = 1
 
-    def __init__(self, reason: str, *, remedy: str, where: str = "") -> None:
-        self.reason = reason
+    def __init__(self, reason: str, *, remedy: str, where: str = "", kind: InputKind = "unreadable") -> None:
+        self.reason, self.kind = reason, kind
         super().__init__(reason, where=where, remedy=remedy)

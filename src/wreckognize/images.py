@@ -6,13 +6,15 @@ cannot be used raises `InputError`, whatever its decoder raised. No photo is eve
 
 from __future__ import annotations
 
+import errno
 import io
-import stat
+import re
 import struct
+import threading
 import warnings
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -25,13 +27,21 @@ from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 
 from wreckognize.errors import InputError
+from wreckognize.reading import open_regular
 
 _Float = TypeVar("_Float", np.float32, np.float64)
 
 MAX_PIXELS = 200_000_000
 MIN_SIDE = 10
 """Ultralytics refuses photos with a side below 10 pixels."""
+MAX_BYTES = 500_000_000
+"""Of a photo's file: 200 megapixels take less unless they are stored without any compression."""
 LARGE_SIDE = 8_192
+MAX_SCANS = 100
+"""Of a JPEG: usual progressive ones have about ten. Each is a pass over all pixels, though it may take ten bytes."""
+_LARGE_PIXELS = 64_000_000
+_one_large = threading.Lock()
+"""Held while a photo of more pixels is decoded: a few kilobytes may stand for 200 megapixels, on every thread."""
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "HEIF", "AVIF")
 """Formats to open; Pillow's JPEG reader tells a multi-picture JPEG by itself and calls it MPO."""
@@ -126,7 +136,9 @@ def verify(photo: Path | bytes) -> ImageHeader:
     Raises:
         InputError: if the photo is truncated or damaged, or for what `read_header` refuses.
     """
-    with _file(photo) as file, _opened(file) as (image, header):
+    data = _read(photo) if isinstance(photo, Path) else photo
+    with _opened(io.BytesIO(data)) as (image, header), _room(header):
+        _require_few_scans(image, data)
         if isinstance(image, JpegImageFile):
             image.draft(None, (image.width // 8, image.height // 8))
         _load(image)
@@ -143,7 +155,8 @@ def decode(photo: Path | bytes) -> NDArray[np.uint8]:
         InputError: if the photo is truncated or damaged, or for what `read_header` refuses.
     """
     data = _read(photo) if isinstance(photo, Path) else photo
-    with _opened(io.BytesIO(data)) as (image, header):
+    with _opened(io.BytesIO(data)) as (image, header), _room(header):
+        _require_few_scans(image, data)
         if header.plain:
             flags = cv2.IMREAD_COLOR_BGR | cv2.IMREAD_IGNORE_ORIENTATION
             pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
@@ -226,16 +239,17 @@ def _read(path: Path) -> bytes:
 
 
 def _open(path: Path) -> IO[bytes]:
-    """Open a regular file; a pipe or a device under a photo's name would be waited for without end."""
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise InputError("not a regular file", remedy="take it out of the folder")
-        return path.open("rb")
+        return open_regular(path, MAX_BYTES)
     except OSError as error:
         raise _unreadable(error) from error
 
 
 def _unreadable(error: OSError) -> InputError:
+    if error.errno in (errno.EISDIR, errno.EINVAL, errno.ENXIO):
+        return InputError("not a regular file", remedy="take it out of the folder")
+    if error.errno == errno.EOVERFLOW:
+        return InputError(f"over {MAX_BYTES // 1_000_000} MB", remedy="save the photo compressed, or leave it out")
     if isinstance(error, FileNotFoundError):
         return InputError("file is not there", remedy="put the file back, or take its label away")
     return InputError(
@@ -264,7 +278,9 @@ def _opened(file: IO[bytes]) -> Iterator[tuple[Image.Image, ImageHeader]]:
             yield image, _header(image, tail)
     except UnidentifiedImageError as error:
         raise InputError(
-            "not a photo, or its header is damaged", remedy="fetch the photo again, or take it away"
+            "not a photo, or its header is damaged",
+            remedy="fetch the photo again, or take it away",
+            kind="not_a_photo",
         ) from error
     except Image.DecompressionBombError as error:
         raise _too_large() from error
@@ -272,13 +288,50 @@ def _opened(file: IO[bytes]) -> Iterator[tuple[Image.Image, ImageHeader]]:
         raise InputError("truncated or damaged photo", remedy="fetch the photo again, or take it away") from error
 
 
+@contextmanager
+def _room(header: ImageHeader) -> Iterator[None]:
+    """Large photos are decoded one at a time, whatever the number of threads, so that memory holds them."""
+    with _one_large if header.width * header.height > _LARGE_PIXELS else nullcontext():
+        yield
+
+
+_JPEG_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")  # not a stuffed byte, a fill byte or a restart marker
+_JPEG_SCAN = b"\xff\xda"
+
+
+def _require_few_scans(image: Image.Image, data: bytes) -> None:
+    """Refuse a JPEG that has a decoder go over its pixels again and again.
+
+    Raises:
+        InputError: it has more than `MAX_SCANS` scans.
+    """
+    # Within compressed data the two bytes stand for nothing else, so this counts at least the scans.
+    if image.format in ("JPEG", "MPO") and data.count(_JPEG_SCAN) > MAX_SCANS and _scans(data) > MAX_SCANS:
+        raise InputError(f"over {MAX_SCANS} scans in a JPEG", remedy="save the photo again as a usual JPEG")
+
+
+def _scans(data: bytes) -> int:
+    """How many scans a JPEG has before its end marker (ITU-T T.81, annex B)."""
+    count, place = 0, 2
+    while found := _JPEG_MARKER.search(data, place):
+        marker, place = data[found.start() + 1], found.end()
+        if marker == _JPEG_END[1]:
+            break
+        if marker not in (0x01, 0xD8):  # all others are followed by the length of their segment
+            count += marker == _JPEG_SCAN[1]
+            place += int.from_bytes(data[place : place + 2], "big")
+    return count
+
+
 def _too_large() -> InputError:
-    return InputError(f"over {MAX_PIXELS // 1_000_000} megapixels", remedy="scale the photo down")
+    return InputError(
+        f"over {MAX_PIXELS // 1_000_000} megapixels", remedy="scale the photo down", kind="too_many_pixels"
+    )
 
 
 def _load(image: Image.Image) -> None:
     if image.mode in _UNSCALED_MODES:
-        raise InputError("32-bit pixels", remedy="save the photo with 8 or 16 bits a channel")
+        raise InputError("32-bit pixels", remedy="save the photo with 8 or 16 bits a channel", kind="pixel_format")
     image.load()
 
 
@@ -287,7 +340,7 @@ def _header(image: Image.Image, tail: bytes) -> ImageHeader:
     if width * height > MAX_PIXELS:
         raise _too_large()
     if min(width, height) < MIN_SIDE:
-        raise InputError(f"smaller than {MIN_SIDE} px a side", remedy="use a larger photo")
+        raise InputError(f"smaller than {MIN_SIDE} px a side", remedy="use a larger photo", kind="too_small")
     orientation = _orientation(image)
     turned = orientation >= 5
     # Pillow turns a TIFF itself and says its size as shown; of all others it says the size as stored.

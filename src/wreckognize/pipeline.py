@@ -99,18 +99,22 @@ def run(
         scaling.kept(study, url, workspace, progress),
         scaling.executor_of(study, workspace.root, progress) as executor,
     ):
+        _say(progress, workspace.notes)
         run = Run(scaling.fetch(study, workspace.root, progress), workspace, progress, executor)
 
         _photos(run, until, unlock)
-        atomic_write(run.path("study.yaml"), study.resolved())
+        _record(run)
         teachers = {system.teacher.system for system in systems if isinstance(system.teacher, SystemAsTeacher)}
         for system in systems:
             _advance(run, system, until, teaches=system.name in teachers)
         if until != "report":
+            workspace.seal()
             return RunResult(folder, None)
         names = _reported(run, systems)
         findings = judging.findings(run, names)
-        return RunResult(folder, results.report(run, names, findings), findings)
+        comparison = results.report(run, names, findings)
+        workspace.seal()
+        return RunResult(folder, comparison, findings)
 
 
 def search(
@@ -145,16 +149,29 @@ def search(
         open_workspace(folder.absolute(), beside=listener.say) as workspace,
         scaling.executor_of(study, workspace.root, listener) as executor,
     ):
+        _say(listener, workspace.notes)
         run = Run(scaling.fetch(study, workspace.root, listener), workspace, listener, executor)
         _photos(run, "split", None)
         for teacher in teachers:
             _advance(run, teacher, "train", teaches=True)
         if not workspace.shared:
-            atomic_write(run.path("study.yaml"), study.resolved())
+            _record(run)
         plan = searching.prepare(run, settings)
         workspace.share()
         searching.make_trials(run, plan, lambda: search_results.publish(run, plan))
         return search_results.result(run, plan)
+
+
+def _say(progress: Progress, notes: Sequence[str]) -> None:
+    for note in notes:
+        progress.say(f"  note: {note}")
+
+
+def _record(run: Run) -> None:
+    """The study as it is run -> ``study.yaml``; left alone where it says so already."""
+    file, text = run.path("study.yaml"), run.study.resolved()
+    if not file.exists() or file.read_text(encoding="utf-8") != text:
+        atomic_write(file, text)
 
 
 def _photos(run: Run, until: Until, unlock: str | None) -> None:
@@ -214,10 +231,20 @@ def chosen_systems(study: Study, only: Sequence[str]) -> tuple[SystemSettings, .
 
 
 def _reported(run: Run, worked_on: Sequence[SystemSettings]) -> list[str]:
-    """Systems for the report, in the order of the study file: those of this run and those evaluated before."""
+    """Systems for the report, in the order of the study file: those of this run and those evaluated before.
+
+    One that was evaluated before, but whose files are not as they were left, is named and not shown.
+    """
     current = {system.name for system in worked_on}
-    return [
-        system.name
-        for system in run.study.systems
-        if system.name in current or f"evaluate:{system.name}" in run.workspace.stages
-    ]
+    names = []
+    for system in run.study.systems:
+        evaluated = f"evaluate:{system.name}" in run.workspace.stages
+        stages = [stage for stage in run.workspace.stages if system.name in stage.split(":")[1:2]]
+        if system.name in current or (evaluated and all(map(run.workspace.is_intact, stages))):
+            names.append(system.name)
+        elif evaluated:
+            run.progress.say(
+                f"  note: {system.name} is left out: its files are not as they were left; run it again to have it "
+                "in the report"
+            )
+    return names

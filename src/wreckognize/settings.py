@@ -66,6 +66,7 @@ class SourceBase(Settings):
     limit: Count | None = None
     split: SplitName | None = None
     max_failed: Share = 0.05
+    follow_links: Switch = False  # to files outside its folders
     hard: Switch = (
         False  # backgrounds that are likely to be mistaken: documents, interiors, engine bays, odometers
     )
@@ -202,6 +203,11 @@ class LabelSettings(Settings):
     human: Switch = False  # human boxes, where they exist, are the labels (from ver6 on)
 
 
+def _switch_as_cache(value: object) -> object:
+    """YAML reads a bare ``off`` as false."""
+    return "off" if value is False else value
+
+
 class TrainSettings(BaseModel):
     """Training settings: the recipes' own, and any other that Ultralytics knows (kept in ``model_extra``)."""
 
@@ -216,13 +222,18 @@ class TrainSettings(BaseModel):
     patience: Index = 15
     close_mosaic: Index | None = None  # None: the library's default
     device: str | Index | tuple[Index, ...] | None = None
+    cache: Annotated[Literal["auto", "ram", "disk", "off"], BeforeValidator(_switch_as_cache)] = (
+        "auto"  # where photos are kept once they are decoded; changes no result
+    )
     seeds: Annotated[int, Field(strict=True, ge=1, le=20)] = (
         1  # how many times it is trained, each from its own seed
     )
 
     def library_settings(self) -> dict[str, Any]:
         """What is handed to the library, without what was left to its defaults."""
-        return {key: value for key, value in self.model_dump(exclude={"seeds"}).items() if value is not None}
+        return {
+            key: value for key, value in self.model_dump(exclude={"seeds", "cache"}).items() if value is not None
+        }
 
 
 ThresholdRule = Literal[

@@ -2,7 +2,9 @@
 
 A stage is done when ``state.json`` has a record with its present fingerprint (settings, versions, input files) and
 every output still has the size and time it had when the stage ended. Outputs are known by their sha256, so that a
-stage whose inputs came out the same is not run again.
+stage whose inputs came out the same is not run again. Where the process that held the folder last did not end by
+itself (it was killed, or the power failed), the bytes of all outputs are compared with that sha256 once, because a disk
+that lost power can keep a file's size and time without its bytes.
 
 A folder is held by one process alone, or by several together (the processes of a search): those may read what its
 stages made and write into folders of their own, but do no stage.
@@ -10,57 +12,30 @@ stages made and write into folders of their own, but do no stage.
 
 from __future__ import annotations
 
-import errno
 import fcntl
-import hashlib
-import json
 import os
-import socket
-import time
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
 from wreckognize.errors import WorkspaceError
-from wreckognize.files import PART_SUFFIX, atomic_write, sha256_of
+from wreckognize.files import PART_SUFFIX, sha256_of, writing
+from wreckognize.holding import LOCK_FILE, hold, holder_of, is_locked, is_signed, sign
+from wreckognize.state import (
+    STATE_COPY,
+    STATE_FILE,
+    OutputRecord,
+    StageRecord,
+    State,
+    fingerprint_of,
+    has_state,
+    read_state,
+)
 
-STATE_FILE = "state.json"
-LOCK_FILE = ".lock"
-WAIT_SECONDS = 0.5
-
-
-class OutputRecord(BaseModel):
-    """One file a stage wrote."""
-
-    model_config = ConfigDict(frozen=True)
-
-    sha256: str
-    size: int
-    mtime_ns: int
-
-
-class StageRecord(BaseModel):
-    """What a finished stage was made from and what it made."""
-
-    model_config = ConfigDict(frozen=True)
-
-    fingerprint: str
-    finished: str  # UTC, ISO 8601
-    seconds: float
-    outputs: dict[str, OutputRecord]
-
-
-class State(BaseModel):
-    """``state.json``."""
-
-    model_config = ConfigDict(frozen=True)
-
-    format: int = 1
-    stages: dict[str, StageRecord] = {}
+UNSEALED = ("search/", "review/")  # written by commands that do not hold the folder alone
 
 
 class Workspace:
@@ -70,19 +45,23 @@ class Workspace:
         root: the folder.
         lock_descriptor: the open file that the lock belongs to; a child that inherits it holds the folder too.
         shared: whether others hold it as well, so that no stage can be done.
+        notes: what was found wrong with the folder when it was opened, in words.
         after_stage: called when a stage was done and recorded.
     """
 
-    def __init__(self, root: Path, lock: int, *, shared: bool = False) -> None:
+    def __init__(self, root: Path, lock: int, state: State, *, shared: bool, notes: Sequence[str] = ()) -> None:
         self.root = root
         self.lock_descriptor = lock
         self.shared = shared
+        self.notes = tuple(notes)
         self.after_stage: Callable[[], None] = lambda: None
-        self._state = _read_state(root)
+        self._state = state
+        self._spoilt: set[str] = set()
 
     def read_again(self) -> None:
         """Take up a record of finished stages that was put into the folder since."""
-        self._state = _read_state(self.root)
+        self._state, notes = read_state(self.root, mend=not self.shared)
+        self.notes = (*self.notes, *notes)
 
     def path(self, *parts: str) -> Path:
         """A path below the run's folder."""
@@ -91,17 +70,24 @@ class Workspace:
     def is_done(self, stage: str, fingerprint: str) -> bool:
         """Whether a stage was finished from the same inputs and its outputs are untouched."""
         record = self._state.stages.get(stage)
-        return record is not None and record.fingerprint == fingerprint and self._untouched(record)
+        return record is not None and record.fingerprint == fingerprint and self.is_intact(stage)
+
+    def is_intact(self, stage: str) -> bool:
+        """Whether a stage was finished, whatever from, and its outputs are untouched."""
+        record = self._state.stages.get(stage)
+        return record is not None and stage not in self._spoilt and self._untouched(record)
+
+    def compare_bytes(self) -> None:
+        """Find the stages whose outputs are not what was written, though size and time may say so."""
+        for stage, record in self._state.stages.items():
+            for name, output in record.outputs.items():
+                path = self.path(name)
+                if path.exists() and sha256_of(path) != output.sha256:
+                    self._spoilt.add(stage)
+                    self.notes = (*self.notes, f"{name} is not as it was written; its step will be done again")
 
     def _untouched(self, record: StageRecord) -> bool:
-        for name, output in record.outputs.items():
-            try:
-                status = self.path(name).stat()
-            except FileNotFoundError:
-                return False
-            if status.st_size != output.size or status.st_mtime_ns != output.mtime_ns:
-                return False
-        return True
+        return all(output.fits(self.path(name)) for name, output in record.outputs.items())
 
     def digest(self, stage: str) -> dict[str, str]:
         """sha256 of each output of a finished stage, for the fingerprints of the stages that read them."""
@@ -112,7 +98,7 @@ class Workspace:
         stage: str,
         inputs: Mapping[str, Any],
         outputs: Sequence[Path],
-        action: Callable[[], None],
+        action: Callable[[], Iterable[Path] | None],
     ) -> bool:
         """Do ``action`` unless the stage is done; record it once all ``outputs`` stand.
 
@@ -120,7 +106,7 @@ class Workspace:
             stage: name in ``state.json``.
             inputs: everything the outputs depend on, JSON-able.
             outputs: files that ``action`` writes.
-            action: the work.
+            action: the work; what it returns are further outputs, whose names are not known before.
 
         Returns:
             Whether the work was done now.
@@ -136,26 +122,54 @@ class Workspace:
                 "with --out",
             )
         began = datetime.now(UTC)
-        action()
+        further = action() or ()
         ended = datetime.now(UTC)
         record = StageRecord(
             fingerprint=fingerprint,
             finished=ended.isoformat(timespec="seconds"),
             seconds=round((ended - began).total_seconds(), 3),
-            outputs={path.relative_to(self.root).as_posix(): _record(path) for path in outputs},
+            outputs={
+                path.relative_to(self.root).as_posix(): OutputRecord.of(path) for path in (*outputs, *further)
+            },
         )
-        self._state = self._state.model_copy(update={"stages": {**self._state.stages, stage: record}})
-        atomic_write(self.path(STATE_FILE), self._state.model_dump_json(indent=1))
+        self._keep(stages={**self._state.stages, stage: record})
+        self._spoilt.discard(stage)
         self.after_stage()
         return True
+
+    def _keep(self, **changes: Any) -> None:
+        self._state = self._state.model_copy(update=changes).sealed()
+        self._state.write(self.root)
+
+    def seal(self) -> None:
+        """Record the files that no stage names, so that `wreckognize verify` can tell a changed one.
+
+        A file that has the size and time it had when it was last recorded is not read again.
+        """
+        known = self._state.others
+        others: dict[str, OutputRecord] = {}
+        for name in self.unnamed():
+            path, before = self.path(name), known.get(name)
+            others[name] = before if before is not None and before.fits(path) else OutputRecord.of(path)
+        if others != known:
+            self._keep(others=others)
+
+    def unnamed(self) -> list[str]:
+        """The regular files of this folder that are no stage's output, sorted.
+
+        Without the lock, the record of stages itself and its copy, files that are still being written, and `UNSEALED`.
+        """
+        named = {name for record in self._state.stages.values() for name in record.outputs}
+        found = (path for path in self.root.rglob("*") if path.is_file() and not path.is_symlink())
+        names = (path.relative_to(self.root).as_posix() for path in found if path.suffix != PART_SUFFIX)
+        skipped = {*named, LOCK_FILE, STATE_FILE, STATE_COPY}
+        return sorted(name for name in names if name not in skipped and not name.startswith(UNSEALED))
 
     def forget(self, stages: Iterable[str]) -> None:
         """Drop records of stages that the study no longer has."""
         gone = set(stages) & set(self._state.stages)
         if gone:
-            kept = {name: record for name, record in self._state.stages.items() if name not in gone}
-            self._state = self._state.model_copy(update={"stages": kept})
-            atomic_write(self.path(STATE_FILE), self._state.model_dump_json(indent=1))
+            self._keep(stages={name: record for name, record in self._state.stages.items() if name not in gone})
 
     def share(self) -> None:
         """Let others hold the folder too from now on.
@@ -167,13 +181,18 @@ class Workspace:
             return
         fcntl.flock(self.lock_descriptor, fcntl.LOCK_SH)  # lets go for a moment, and waits for who came in then
         self.shared = True
-        _sign(self.lock_descriptor)
-        if _read_state(self.root) != self._state:
+        sign(self.lock_descriptor)
+        if read_state(self.root, mend=False)[0] != self._state:
             raise WorkspaceError(
                 "another run changed this folder meanwhile",
                 where=str(self.root),
                 remedy="run the same command again",
             )
+
+    @property
+    def state(self) -> State:
+        """The record as a whole."""
+        return self._state
 
     @property
     def stages(self) -> Mapping[str, StageRecord]:
@@ -185,8 +204,8 @@ class Workspace:
 def open_workspace(root: Path, *, beside: Callable[[str], None] | None = None) -> Iterator[Workspace]:
     """Make or open a run's folder and hold it until the end of the block.
 
-    The lock belongs to the open file, so it ends with the last process that holds it (a training child inherits it)
-    and never goes stale.
+    A training child inherits the lock. Where the run that signed it is gone, and only what it started still holds it,
+    that is waited for.
 
     Args:
         root: the folder.
@@ -195,6 +214,7 @@ def open_workspace(root: Path, *, beside: Callable[[str], None] | None = None) -
 
     Raises:
         WorkspaceError: another run holds it, it cannot be written to, or its state cannot be read.
+        WriteError: within the block, a disk took no more.
     """
     made = not root.exists()
     try:
@@ -208,23 +228,69 @@ def open_workspace(root: Path, *, beside: Callable[[str], None] | None = None) -
             remedy="choose another folder with --out, or mend its permissions",
         ) from error
     try:
-        shared = _hold(descriptor, root, beside)
-        for part in () if shared else root.glob(f"**/*{PART_SUFFIX}"):
-            part.unlink(missing_ok=True)  # left by a process that was killed while writing
-        workspace = Workspace(root, descriptor, shared=shared)
-        try:
-            yield workspace
-        finally:
-            if made and not workspace.stages:
-                _remove_empty_run(root)
+        with writing(root):
+            shared, killed = hold(descriptor, root, beside)
+            if not shared:
+                _clear_parts(root)
+            state, notes = read_state(root, mend=not shared)
+            workspace = Workspace(root, descriptor, state, shared=shared, notes=notes)
+            if killed and not shared:
+                workspace.compare_bytes()
+            try:
+                yield workspace
+            finally:
+                if not workspace.shared:
+                    with suppress(OSError):  # a full disk; the next run then reads the outputs again, no more
+                        sign(descriptor, ended=True)
+                if made and not workspace.stages:
+                    _remove_empty_run(root)
     finally:
         os.close(descriptor)
 
 
+@contextmanager
+def reading_workspace(root: Path) -> Iterator[Workspace]:
+    """A run's folder, only to be read; nothing in it is made, changed or removed.
+
+    Raises:
+        WorkspaceError: it is no run, a run is at work in it, or its state cannot be read.
+    """
+    if not (root / STATE_FILE).is_file():
+        raise WorkspaceError("not a run's folder", where=str(root), remedy="name one, e.g. runs/STUDY")
+    try:
+        descriptor = os.open(root / LOCK_FILE, os.O_RDONLY)
+    except FileNotFoundError:  # a copy without its lock file: nobody works in it
+        yield Workspace(root, -1, read_state(root, mend=False)[0], shared=True)
+        return
+    except OSError as error:
+        raise WorkspaceError(
+            f"cannot be read ({error.strerror})", where=str(root / LOCK_FILE), remedy="check its permissions"
+        ) from error
+    try:
+        if not is_locked(descriptor, fcntl.LOCK_SH):
+            raise WorkspaceError(
+                f"a run is at work in this folder: {holder_of(descriptor)}",
+                where=str(root),
+                remedy="wait until it ends",
+            )
+        yield Workspace(root, descriptor, read_state(root, mend=False)[0], shared=True)
+    finally:
+        os.close(descriptor)
+
+
+def _clear_parts(root: Path) -> None:
+    """Take away what a process that was killed while writing left behind."""
+    for part in root.glob(f"**/*{PART_SUFFIX}"):
+        if part.is_dir():
+            shutil.rmtree(part)
+        else:
+            part.unlink(missing_ok=True)
+
+
 def _remove_empty_run(root: Path) -> None:
     """Take away a folder that was made for a run in which no stage came to its end, unless it holds something."""
-    if {entry.name for entry in root.iterdir()} <= {LOCK_FILE, STATE_FILE}:
-        for name in (STATE_FILE, LOCK_FILE):
+    if {entry.name for entry in root.iterdir()} <= {LOCK_FILE, STATE_FILE, STATE_COPY}:
+        for name in (STATE_FILE, STATE_COPY, LOCK_FILE):
             (root / name).unlink(missing_ok=True)
         root.rmdir()
 
@@ -233,74 +299,9 @@ def _refuse_strangers(root: Path) -> None:
     """A folder with anything in it that is not a run is somebody's; it is not written into."""
     names = sorted(entry.name for entry in root.iterdir())
     strangers = [name for name in names if name != LOCK_FILE and not name.endswith(PART_SUFFIX)]
-    if strangers and STATE_FILE not in names:
+    if strangers and not has_state(root) and not is_signed(root / LOCK_FILE):
         raise WorkspaceError(
             f"the folder is not empty and is not a run (it holds {strangers[0]!r})",
             where=str(root),
             remedy="choose an empty or new folder with --out",
         )
-
-
-def _hold(descriptor: int, root: Path, beside: Callable[[str], None] | None) -> bool:
-    """Lock the folder; whether others share it."""
-    kinds = [fcntl.LOCK_EX] if beside is None else [fcntl.LOCK_EX, fcntl.LOCK_SH]
-    said = False
-    while True:
-        for kind in kinds:
-            if _locked(descriptor, kind):
-                _sign(descriptor)
-                return kind == fcntl.LOCK_SH
-        holder = os.pread(descriptor, 500, 0).decode(errors="replace").strip() or "another process"
-        if beside is None:
-            raise WorkspaceError(
-                f"another run holds this folder: {holder}",
-                where=str(root),
-                remedy="wait until it ends, or give this run another folder with --out",
-            )
-        if not said:
-            beside(f"waiting: another run holds {root}: {holder}")
-            said = True
-        time.sleep(WAIT_SECONDS)
-
-
-def _locked(descriptor: int, kind: int) -> bool:
-    try:
-        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno not in {errno.EWOULDBLOCK, errno.EACCES}:
-            raise
-        return False
-    return True
-
-
-def _sign(descriptor: int) -> None:
-    """Write into the lock file who holds it, for those who come later."""
-    os.set_inheritable(descriptor, False)
-    os.ftruncate(descriptor, 0)
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()} since {now}\n".encode(), 0)
-
-
-def _read_state(root: Path) -> State:
-    path = root / STATE_FILE
-    if not path.exists():
-        atomic_write(path, State().model_dump_json(indent=1))
-    try:
-        return State.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        raise WorkspaceError(
-            "the record of finished stages cannot be read",
-            where=str(path),
-            remedy="choose a new folder with --out, or remove this file to do all stages again",
-        ) from error
-
-
-def _record(path: Path) -> OutputRecord:
-    status = path.stat()
-    return OutputRecord(sha256=sha256_of(path), size=status.st_size, mtime_ns=status.st_mtime_ns)
-
-
-def fingerprint_of(inputs: Mapping[str, Any]) -> str:
-    """sha256 over the canonical JSON of ``inputs``."""
-    text = json.dumps(inputs, sort_keys=True, ensure_ascii=False, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()

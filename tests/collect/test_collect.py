@@ -96,11 +96,31 @@ def test_what_is_no_photo_is_counted_and_hidden_files_are_passed_over(room):
     }
 
 
-def test_a_link_to_a_photo_is_a_photo(room):
-    target = room.photo("store/a.jpg")
-    room.file("images/.keep", "")
+def test_a_link_to_a_photo_within_the_source_is_a_photo(room):
+    target = room.photo("images/.store/a.jpg")
     (room.root / "images/link.jpg").symlink_to(target)
     assert room.names(room.run(room.folder())) == ["link.jpg"]
+
+
+def test_a_link_that_leads_out_of_the_source_is_quarantined_unless_it_is_to_be_followed(room):
+    target = room.photo("store/a.jpg")
+    room.photo("images/b.jpg")
+    (room.root / "images/link.jpg").symlink_to(target)
+    found = room.run(room.folder())
+    assert (room.names(found), room.reasons(found)) == (
+        ["b.jpg"],
+        {"link.jpg": "link leads out of the source's folders"},
+    )
+    assert room.names(room.run(room.folder(follow_links=True))) == ["b.jpg", "link.jpg"]
+    both = room.folder(images=[room.root / "images", room.root / "store"])
+    assert room.names(room.run(both)) == ["a.jpg", "b.jpg", "link.jpg"]
+
+
+def test_a_single_file_that_is_a_link_out_of_its_folder_is_quarantined(room):
+    room.photo("images/b.jpg")
+    (room.root / "images/link.jpg").symlink_to(room.photo("store/a.jpg"))
+    found = room.run(room.folder(images=room.root / "images/*.jpg"))
+    assert (room.names(found), list(room.reasons(found))) == (["b.jpg"], ["link.jpg"])
 
 
 def test_several_folders_globs_and_single_files(room):

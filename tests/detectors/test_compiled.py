@@ -11,7 +11,7 @@ from studies import write_study
 
 from wreckognize.detectors.compiled import CompiledDetector
 from wreckognize.detectors.engines import Choice, available, open_engine
-from wreckognize.detectors.onnx import tensorrt_providers
+from wreckognize.detectors.tensorrt import tensorrt_providers
 from wreckognize.detectors.ultralytics import UltralyticsDetector, load_as_vehicle_detector
 from wreckognize.errors import StudyError, UsageError
 from wreckognize.study import Study
@@ -73,7 +73,8 @@ def test_tensorrt_is_asked_for_float16_and_keeps_what_it_builds(tmp_path):
 
 def test_where_tensorrt_is_not_installed_it_is_named_with_what_to_install(tiny_weights, tmp_path, monkeypatch):
     monkeypatch.setattr("wreckognize.processor.tensorrt_here", lambda: False)
-    with pytest.raises(UsageError, match="no TensorRT") as caught:
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CPUExecutionProvider"])
+    with pytest.raises(UsageError, match="TensorRT needs an ONNX Runtime with TensorRT") as caught:
         open_engine(str(tiny_weights), Choice("tensorrt", "float16"), classes=("car",))
     assert "onnxruntime-gpu" in caught.value.remedy
     file = write_study(tmp_path / "study", tiny_weights)

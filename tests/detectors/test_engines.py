@@ -226,7 +226,9 @@ def test_int8_is_calibrated_once_and_resembles_float32(network, tmp_path):
 
     def opened(key="k"):
         calibration = Calibration(batches, key)
-        return OpenVinoDetector(network, reading, precision="int8", cache=tmp_path, calibration=calibration)
+        return OpenVinoDetector.of_network(
+            network, reading, precision="int8", cache=tmp_path, calibration=calibration
+        )
 
     exact = UltralyticsDetector(network, reading, "cpu").infer(photos(2, 64, 64, 1))
     coarse = opened().infer(photos(2, 64, 64, 1))

@@ -170,7 +170,7 @@ def test_what_is_finished_is_not_done_again_and_a_new_node_is_hired(two_nodes, p
     progress = Said(stop)
     with executor(two_nodes) as cluster, pytest.raises(KeyboardInterrupt):
         go(photos, work, cluster, tmp_path / "parts", progress)
-    finished = len(list((tmp_path / "parts").glob("unread-*.parquet")))
+    finished = len(list((tmp_path / "parts").glob("unread-*.table")))
     assert finished >= 4
     log.unlink()
     second = Said(lambda: two_nodes.start_second())

@@ -373,9 +373,14 @@ def test_what_cannot_be_judged_is_refused_before_anything_is_trained(prepared, r
 
 def test_other_data_or_another_space_is_another_search_and_said(prepared, run_folder, trainings):
     first = search(prepared, run_folder, "search.trials=2")
+    found = first.entry.read_bytes()
     other = search(prepared, run_folder, "search.trials=2", "systems.ver6.train.imgsz=96")
     assert len(trainings.done) == 4
     assert "(2 trials), which is not shared: it differs in system" in other.notes[0]
+    kept = [file for file in (run_folder / "search").glob("*/best.yaml") if file.read_bytes() == found]
+    assert len(kept) == 1  # what the first one found, beside its trials
+    assert (kept[0].parent / "index.html").is_file()
+    assert (kept[0].parent / "trials").is_dir()
     assert search(prepared, run_folder, "search.trials=2", "systems.ver6.train.device=0").trials == first.trials
     assert len(trainings.done) == 4
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 from wreckognize.errors import WreckognizeError
 
@@ -10,9 +11,16 @@ from wreckognize.errors import WreckognizeError
 def main() -> None:
     """Entry point of ``wreckognize``: exit code 0 done, 1 a guard or gate said no, 2 wrong use or input."""
     from wreckognize.cli.app import app
+    from wreckognize.cli.console import harmless
 
     try:
-        app()
+        try:
+            app()
+        except OSError as error:
+            from wreckognize.files import writing  # reads Polars, which nothing needs that only shows help
+
+            with writing(Path.cwd()):
+                raise error
     except WreckognizeError as error:
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        print(f"error: {harmless(str(error))}", file=sys.stderr)  # noqa: T201
         sys.exit(error.exit_code)

@@ -101,4 +101,18 @@ class Console:
 
     def say(self, text: str) -> None:
         """One line that stays."""
-        print(text, file=sys.stderr, flush=True)  # noqa: T201
+        print(harmless(text), file=sys.stderr, flush=True)  # noqa: T201
+
+
+_COMMANDS = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"} | {
+    code: f"\\u{code:04x}" for code in (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+}
+
+
+def harmless(text: str) -> str:
+    r"""Text with the names of files in it, as a terminal may have it: none of it moves, colours or turns the rest.
+
+    >>> harmless("a\x1b[2Jb")
+    'a\\x1b[2Jb'
+    """
+    return text.translate(_COMMANDS).encode("utf-8", "backslashreplace").decode("utf-8")

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import glob
-import io
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
@@ -21,13 +18,13 @@ from wreckognize.cli.console import Console
 from wreckognize.collect.walk import PHOTO_SUFFIXES
 from wreckognize.detectors.port import EngineName
 from wreckognize.errors import InputError, UsageError
-from wreckognize.evaluation.writers import csv_cell
 from wreckognize.evidence.person import ThirdAnswer
 from wreckognize.files import atomic_write
 from wreckognize.inference.stream import Look, PhotoFile, StreamSettings, look_at
-from wreckognize.stages.finished import Finished, finished_system
+from wreckognize.spreadsheet import rows_to_csv
+from wreckognize.stages.finished import Finished, finished_system, usable_weights
 from wreckognize.stages.looking import Looker
-from wreckognize.study import resolve_weights
+from wreckognize.study.paths import is_glob, matches
 from wreckognize.urls import url_of
 
 DEFAULT_THRESHOLD, DEFAULT_IMGSZ = 0.10, 640
@@ -45,6 +42,7 @@ def predict_photos(
     imgsz: int | None,
     to_a_person: bool = False,
     engine: str = "torch",
+    trust: Collection[str] = (),
     on: Literal["here", "ray"] = "here",
     address: str | None = None,
 ) -> bool:
@@ -58,6 +56,7 @@ def predict_photos(
         imgsz: None: the system's.
         to_a_person: give the third answer, by the system's two thresholds.
         engine: what runs the network.
+        trust: ``sha256:...`` of checkpoints that may be opened whatever they hold.
         on: who looks: this process, or a Ray cluster.
         address: of the cluster; None starts a Ray on this machine.
 
@@ -103,7 +102,7 @@ def predict_photos(
         raise UsageError(
             "one threshold and two at once", where="--threshold, --to-a-person", remedy="give one of both options"
         )
-    system = system_of(weights, to_a_person=to_a_person)
+    system = system_of(weights, to_a_person=to_a_person, trust=trust)
     decide = Decider(
         threshold=system.threshold if threshold is None else threshold,
         third=system.third_answer if to_a_person else None,
@@ -164,10 +163,8 @@ def expand(patterns: Sequence[str]) -> Iterator[Path]:
         path = Path(pattern)
         if path.is_dir():
             found = sorted(file for file in path.rglob("*") if file.suffix.lower() in PHOTO_SUFFIXES)
-        elif path.exists() or not glob.has_magic(pattern):
-            found = [path]
         else:
-            found = sorted(Path(name) for name in glob.glob(pattern, recursive=True))  # noqa: PTH207
+            found = matches(path) if is_glob(path) else [path]
         for file in found:
             if file not in seen:
                 seen.add(file)
@@ -198,15 +195,14 @@ class Decider:
         return {"verdict": verdict, "threshold": None, "low": self.third.low, "high": self.third.high}
 
 
-def system_of(weights: Path, *, to_a_person: bool) -> Finished:
+def system_of(weights: Path, *, to_a_person: bool, trust: Collection[str] = ()) -> Finished:
     """The system of a run that ``weights`` names, or a weights file with this package's defaults.
 
     Raises:
         UsageError: there are no weights, or weights alone are asked for a third answer.
     """
     if weights.is_dir() or weights.parent.name in ("systems", "seeds"):
-        return finished_system(weights)
-    file = str(Path(resolve_weights(str(weights), Path.cwd())).absolute())
+        return finished_system(weights, trust)
     if to_a_person:
         raise UsageError(
             "a weights file has no thresholds for the third answer",
@@ -214,7 +210,7 @@ def system_of(weights: Path, *, to_a_person: bool) -> Finished:
             remedy="name a system of a run, e.g. runs/STUDY/systems/ver6",
         )
     return Finished(
-        weights=file,
+        weights=usable_weights(str(weights), Path.cwd(), trust),
         imgsz=DEFAULT_IMGSZ,
         classes=("car", "bus", "truck"),
         merge="max",
@@ -296,10 +292,5 @@ def _json_lines(lines: list[dict[str, Any]]) -> str:
 
 
 def _csv(lines: list[dict[str, Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*COLUMNS, "boxes", "error"])
-    for line in lines:
-        cells = [*(line[key] for key in COLUMNS), len(line["boxes"]), line["error"]]
-        writer.writerow([csv_cell(cell) for cell in cells])
-    return text.getvalue()
+    rows = ([*(line[key] for key in COLUMNS), len(line["boxes"]), line["error"]] for line in lines)
+    return rows_to_csv([*COLUMNS, "boxes", "error"], rows)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 
+import msgspec
 import numpy as np
 import polars as pl
 
@@ -19,7 +20,7 @@ from wreckognize.collect.ledger import Ledger
 from wreckognize.collect.pairing import pair, unlabelled_photo
 from wreckognize.collect.remembered import Remembered
 from wreckognize.collect.walk import File, expand, find_files
-from wreckognize.errors import InputError
+from wreckognize.errors import InputError, UsageError
 from wreckognize.progress import Progress
 from wreckognize.settings import AihubSource
 from wreckognize.words import DAMAGE_TYPES
@@ -39,7 +40,7 @@ def read(
 ) -> Wanted:
     """Pair photos with labels and read the labels; what cannot be used goes to the ledger."""
     where = f"source {source.name!r}: labels"
-    files = find_files(expand(source.labels, where), where, ledger)
+    files = find_files(expand(source.labels, where), where, ledger, follow_links=source.follow_links)
     pairs = pair(photos, [file for file in files if file.suffix in LABEL_SUFFIXES], ledger)
     for photo in pairs.unlabelled:
         ledger.quarantine(photo.path, unlabelled_photo())
@@ -52,14 +53,30 @@ def read(
         failed |= (marks & HAS_BOX) == 0
     content = table.get_column("content")
     for position in np.flatnonzero(failed).tolist():
-        error = _error(decode_reading(content[position]))
+        error = _error(_decoded(content[position]))
         ledger.quarantine(pairs.labelled[position][1].path, error)
     used = np.flatnonzero(~failed)
     types = (None, *DAMAGE_TYPES)
+    if marks.size and (marks & TYPE_BITS).max() >= len(types):
+        raise _spoilt()
     return _Labelled(
         photos=[pairs.labelled[position][0] for position in used.tolist()],
         first_types=[types[number] for number in (marks[used] & TYPE_BITS).tolist()],
         readings=content.gather(used),
+    )
+
+
+def _decoded(content: bytes) -> Reading:
+    try:
+        return decode_reading(content)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise _spoilt() from error
+
+
+def _spoilt() -> UsageError:
+    """Where the digest of a cache fits what it holds, yet no reader of ours wrote it."""
+    return UsageError(
+        "what was remembered of labels is not what was read", remedy="delete the run's folder `cache`"
     )
 
 
@@ -90,7 +107,7 @@ class _Labelled:
     def candidates(self, which: Iterable[int]) -> Iterator[Candidate]:
         """Those at these positions, in this order."""
         for position in which:
-            photo, reading = self._photos[position], decode_reading(self._readings[position])
+            photo, reading = self._photos[position], _decoded(self._readings[position])
             yield Candidate(
                 name=photo.name,
                 path=photo.path,

@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from typing import Any
 
 import msgspec
@@ -17,6 +16,7 @@ import msgspec
 from wreckognize.collect import labelfile
 from wreckognize.collect.labelwords import MISSING_BOX, ZERO_AREA, Corners, corners, damage_type, wrong_box
 from wreckognize.errors import InputError
+from wreckognize.reading import LABEL_BYTES, require_readable, too_large
 from wreckognize.words import DAMAGE_TYPES
 
 HAS_BOX, BROKEN = 8, 16
@@ -128,16 +128,18 @@ def read_labels(request: LabelRequest) -> LabelAnswer:
 
 def _content(path: bytes) -> tuple[bytes, int, int]:
     """A file's bytes, and its size and time before they were read."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         status = os.fstat(descriptor)
-        if stat.S_ISDIR(status.st_mode):
-            raise IsADirectoryError(21, "Is a directory")
-        parts = []
+        require_readable(status, LABEL_BYTES)
+        parts, size = [], 0
         while part := os.read(descriptor, max(1 << 16, status.st_size + 1)):
             parts.append(part)
-            if sum(map(len, parts)) == status.st_size:  # spares the call that would say so
+            size += len(part)
+            if size == status.st_size:  # spares the call that would say so
                 break
+            if size > LABEL_BYTES:  # it grows while it is read
+                raise too_large(LABEL_BYTES)
         return b"".join(parts), status.st_size, status.st_mtime_ns
     finally:
         os.close(descriptor)

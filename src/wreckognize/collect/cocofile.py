@@ -11,6 +11,7 @@ import msgspec
 from wreckognize.collect import labelfile
 from wreckognize.collect.ledger import Ledger
 from wreckognize.errors import InputError, UsageError
+from wreckognize.reading import TABLE_BYTES
 
 Id = int | str
 
@@ -58,7 +59,7 @@ def load(path: Path, ledger: Ledger) -> CocoFile:
         UsageError: if the file as a whole cannot be read.
     """
     try:
-        data = labelfile.read_bytes(str(path))
+        data = labelfile.read_bytes(str(path), TABLE_BYTES)
         try:
             return _DECODER.decode(data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -17,7 +17,7 @@ from wreckognize.collect.ledger import Ledger
 from wreckognize.collect.opening import READER, Elsewhere
 from wreckognize.collect.remembered import Remembered
 from wreckognize.collect.sampling import sample_per_damage, seeded_order
-from wreckognize.collect.walk import expand, find_photos
+from wreckognize.collect.walk import File, expand, find_photos
 from wreckognize.errors import TooManyFailuresError, UsageError
 from wreckognize.progress import Progress, Silent
 from wreckognize.settings import AihubSource, CocoSource, FolderSource, Source, YoloSource
@@ -161,18 +161,21 @@ def _collect_one(source: Source, way: _Way, ledger: Ledger) -> Catalog:
 def _read(source: Source, way: _Way, ledger: Ledger) -> Wanted:
     where = f"source {source.name!r}: images"
     roots = expand(source.images, where)
+
+    def photos(label_suffixes: frozenset[str]) -> list[File]:
+        return find_photos(roots, where, ledger, label_suffixes, follow_links=source.follow_links)
+
     match source:
         case AihubSource():
-            photos = find_photos(roots, where, ledger, aihub.LABEL_SUFFIXES)
-            return aihub.read(source, photos, ledger, way.progress, way.caches.labels, way.processes)
+            return aihub.read(
+                source, photos(aihub.LABEL_SUFFIXES), ledger, way.progress, way.caches.labels, way.processes
+            )
         case CocoSource():
-            photos = find_photos(roots, where, ledger, coco.LABEL_SUFFIXES)
-            return Listed(coco.read(source, photos, ledger, way.progress))
+            return Listed(coco.read(source, photos(coco.LABEL_SUFFIXES), ledger, way.progress))
         case YoloSource():
-            photos = find_photos(roots, where, ledger, yolo.LABEL_SUFFIXES)
-            return Listed(yolo.read(source, roots, photos, ledger, way.progress))
+            return Listed(yolo.read(source, roots, photos(yolo.LABEL_SUFFIXES), ledger, way.progress))
         case FolderSource():
-            return Listed(folder.read(find_photos(roots, where, ledger, folder.LABEL_SUFFIXES)))
+            return Listed(folder.read(photos(folder.LABEL_SUFFIXES)))
 
 
 def _select(source: Source, wanted: Wanted, seed: int, ledger: Ledger) -> list[int]:

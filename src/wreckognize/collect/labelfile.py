@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 from wreckognize.errors import InputError
+from wreckognize.reading import LABEL_BYTES, read_regular
 
 REMEDY = "fetch the label again, or correct it"
 
 
-def read_bytes(path: str) -> bytes:
+def read_bytes(path: str, at_most: int = LABEL_BYTES) -> bytes:
     """The bytes of a label file without a byte order mark.
 
     Raises:
-        InputError: if it cannot be read or is empty.
+        InputError: if it cannot be read, is empty or larger than ``at_most`` bytes.
     """
     try:
-        return without_mark(Path(path).read_bytes())
+        return without_mark(read_regular(path, at_most))
     except OSError as error:
         raise unreadable(error) from error
 

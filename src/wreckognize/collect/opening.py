@@ -18,9 +18,10 @@ import polars as pl
 from wreckognize.catalog import QUARANTINE_SCHEMA
 from wreckognize.errors import InputError
 from wreckognize.files import sha256_of
-from wreckognize.images import ImageHeader, verify
+from wreckognize.images import MAX_BYTES, ImageHeader, verify
 from wreckognize.inference.executor import Doing, Executor, Tables, Tick, run_in_parts
 from wreckognize.progress import Progress
+from wreckognize.reading import read_regular
 
 READER = f"photos-1-pillow-{version('pillow')}-{version('pillow-heif')}"
 """Raised when photos are judged otherwise than before; the decoders have a say in which are whole."""
@@ -54,7 +55,7 @@ def glance(path: bytes) -> Glance:
     photo = Path(os.fsdecode(path))
     try:
         status = photo.stat()  # before it is read, so that a change in between is seen next time
-        data = photo.read_bytes()
+        data = read_regular(photo, MAX_BYTES)
     except OSError as error:  # says nothing about next time
         return Glance(_unreadable(error))
     opened = _judge(data)
@@ -65,7 +66,12 @@ def recalled(path: bytes, size: int | None, mtime_ns: int | None, content: bytes
     """What is known of a photo, if it is as it was."""
     if size is None or mtime_ns is None or content is None:
         return None
-    return Glance(decoded(content), size, mtime_ns, content) if _stamp(path) == (size, mtime_ns) else None
+    if _stamp(path) != (size, mtime_ns):
+        return None
+    try:
+        return Glance(decoded(content), size, mtime_ns, content)
+    except (msgspec.MsgspecError, UnicodeDecodeError):  # spoilt, or written by something else
+        return None
 
 
 def _stamp(path: bytes) -> tuple[int, int] | None:
@@ -84,7 +90,7 @@ def _judge(data: bytes) -> Opened | InputError:
 
 
 def _unreadable(error: OSError) -> InputError:
-    remedy = "put the file back, or give yourself the right to read it"
+    remedy = "put the file back as a whole photo, or give yourself the right to read it"
     return InputError("file cannot be read", where=error.strerror or "", remedy=remedy)
 
 

@@ -65,12 +65,18 @@ def _pair_by(
     return pairs, spare_photos, [label for same_labels in labels_by_key.values() for label in same_labels]
 
 
-def _grouped(files: Iterable[File], key: Callable[[File], str]) -> dict[str, tuple[File, ...]]:
-    groups: dict[str, tuple[File, ...]] = {}
+def _grouped(files: Iterable[File], key: Callable[[File], str]) -> dict[str, Sequence[File]]:
+    groups: dict[str, tuple[File, ...] | list[File]] = {}
     for file in files:
         place = key(file)
-        groups[place] = (*groups[place], file) if place in groups else (file,)
-    return groups
+        same = groups.get(place)
+        if same is None:
+            groups[place] = (file,)  # nearly always the only one, and a tuple is the smallest
+        elif isinstance(same, list):
+            same.append(file)
+        else:
+            groups[place] = [*same, file]
+    return dict(groups)
 
 
 def _by_folder() -> Callable[[File], str]:

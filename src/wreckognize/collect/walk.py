@@ -1,11 +1,11 @@
 """Which files are there: folders, globs and single files become names below the source.
 
-Opens nothing. Links to files count as files; links to folders are not followed, as they can lead in circles.
+Opens nothing. Links to folders are not followed, as they can lead in circles. A link to a file counts as a file if it
+stays within the folders that the study names: a collection from elsewhere may hold one to any file of this machine.
 """
 
 from __future__ import annotations
 
-import glob
 import os
 import stat
 import unicodedata
@@ -18,6 +18,7 @@ import msgspec
 
 from wreckognize.collect.ledger import Ledger
 from wreckognize.errors import InputError, UsageError
+from wreckognize.study.paths import matches
 
 PHOTO_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".tif", ".tiff", ".heic", ".heif", ".avif", ".gif"}
@@ -63,21 +64,20 @@ def expand(paths: Sequence[Path], where: str) -> list[Path]:
     """
     found: dict[Path, None] = {}
     for path in paths:
-        text = str(path)
-        # A folder may really be called "a[1]", so what exists is no pattern.
-        if os.path.lexists(path):
-            matches = [path]
-        else:
-            # Not Path.glob, which takes no absolute pattern.
-            matches = [Path(match) for match in sorted(glob.glob(text, recursive=True))]  # noqa: PTH207
-        if not matches:
-            raise UsageError(f"not found: {text}", where=where, remedy="correct the path in the study file")
-        found.update(dict.fromkeys(match.absolute() for match in matches))
+        try:
+            matched = matches(path)
+        except (OSError, ValueError):  # a folder on the way that may not be read, or no path at all
+            matched = []
+        if not matched:
+            raise UsageError(f"not found: {path}", where=where, remedy="correct the path in the study file")
+        found.update(dict.fromkeys(match.absolute() for match in matched))
     return list(found)
 
 
-def find_files(roots: Sequence[Path], where: str, ledger: Ledger) -> list[File]:
+def find_files(roots: Sequence[Path], where: str, ledger: Ledger, *, follow_links: bool = False) -> list[File]:
     """All files below ``roots``, sorted by name; hidden ones are passed over, a file found twice counts once.
+
+    Links that lead out of ``roots`` are quarantined unless they are to be followed.
 
     Raises:
         UsageError: if a folder cannot be read.
@@ -85,11 +85,13 @@ def find_files(roots: Sequence[Path], where: str, ledger: Ledger) -> list[File]:
     # Of two files of one name the one of the smaller base comes first, as the sort keeps the order.
     found: list[File] = []
     seen: set[str] | None = set() if _may_overlap(roots) else None
+    bounds = None if follow_links else _Bounds(roots)
     for root in roots:
         if root.is_file():
-            files: Iterable[File] = [File(root.name, _base(root.parent))]
+            link = root.is_symlink()
+            files: Iterable[File] = _within(File(root.name, _base(root.parent)), link, bounds, ledger)
         else:
-            files = _below(str(root), where, ledger)
+            files = _below(str(root), where, bounds, ledger)
         for file in files:
             if seen is None:
                 found.append(file)
@@ -111,29 +113,52 @@ def _base(folder: Path) -> str:
     return str(folder).rstrip("/")
 
 
-def _below(root: str, where: str, ledger: Ledger) -> Iterator[File]:
+class _Bounds:
+    """The folders that links must stay within."""
+
+    def __init__(self, roots: Sequence[Path]) -> None:
+        self._folders = [os.path.realpath(root.parent if root.is_file() else root) + os.sep for root in roots]
+
+    def hold(self, path: str) -> bool:
+        """Whether what a link leads to lies in one of them; one to nothing does, as opening it will say so."""
+        place = os.path.realpath(path)
+        return any(place.startswith(folder) for folder in self._folders) or not os.path.lexists(place)
+
+
+def _within(file: File, link: bool, bounds: _Bounds | None, ledger: Ledger) -> Iterator[File]:
+    """The file itself, unless it is a link that leads out; that goes to quarantine."""
+    if link and bounds is not None and not bounds.hold(file.path):
+        remedy = "copy the file there, or set `follow_links: true` on the source if you trust where its links lead"
+        ledger.quarantine(file.path, InputError("link leads out of the source's folders", remedy=remedy))
+    else:
+        yield file
+
+
+def _below(root: str, where: str, bounds: _Bounds | None, ledger: Ledger) -> Iterator[File]:
     base = root.rstrip("/")
     folders = [("", root)]
     while folders:
         prefix, folder = folders.pop()
         try:
-            with os.scandir(folder) as entries:
-                visible = [entry for entry in entries if not entry.name.startswith(".")]
+            with os.scandir(folder) as entries:  # one by one: there may be a million
+                for entry in entries:
+                    if entry.name.startswith("."):
+                        continue
+                    if entry.is_file(follow_symlinks=False):
+                        yield File(f"{prefix}{entry.name}", base)
+                    elif entry.is_dir(follow_symlinks=False):
+                        folders.append((f"{prefix}{entry.name}/", entry.path))
+                    elif other := _neither_file_nor_folder(entry):
+                        ledger.count("not_wanted", other)
+                    else:
+                        link = entry.is_symlink()
+                        yield from _within(File(f"{prefix}{entry.name}", base), link, bounds, ledger)
         except FileNotFoundError:
             if not prefix:
                 raise _unreadable(folder, "No such file or directory", where) from None
             continue  # taken away since its parent was listed: as if it had been so before
         except OSError as error:
             raise _unreadable(folder, error.strerror, where) from error
-        for entry in visible:
-            if entry.is_file(follow_symlinks=False):
-                yield File(f"{prefix}{entry.name}", base)
-            elif entry.is_dir(follow_symlinks=False):
-                folders.append((f"{prefix}{entry.name}/", entry.path))
-            elif other := _neither_file_nor_folder(entry):
-                ledger.count("not_wanted", other)
-            else:
-                yield File(f"{prefix}{entry.name}", base)
 
 
 def _unreadable(folder: str, why: str | None, where: str) -> UsageError:
@@ -155,14 +180,21 @@ def _neither_file_nor_folder(entry: os.DirEntry[str]) -> str:
     return "" if stat.S_ISREG(mode) else "neither file nor folder"
 
 
-def find_photos(roots: Sequence[Path], where: str, ledger: Ledger, label_suffixes: frozenset[str]) -> list[File]:
+def find_photos(
+    roots: Sequence[Path],
+    where: str,
+    ledger: Ledger,
+    label_suffixes: frozenset[str],
+    *,
+    follow_links: bool = False,
+) -> list[File]:
     """The photos below ``roots`` by their extension, sorted by name, names unique.
 
     Files of other kinds are counted, labels among them not. Photos that no table can name, and photos of one name,
     are quarantined.
     """
     photos: list[File] = []
-    for file in find_files(roots, where, ledger):
+    for file in find_files(roots, where, ledger, follow_links=follow_links):
         if file.suffix not in PHOTO_SUFFIXES:
             ledger.count("not_wanted", "not a photo by its extension", int(file.suffix not in label_suffixes))
         elif not _is_unicode(file.path):

@@ -20,6 +20,7 @@ from wreckognize.collect.pairing import pair, unlabelled_photo
 from wreckognize.collect.walk import File, expand, find_files
 from wreckognize.errors import InputError, UsageError
 from wreckognize.progress import Progress
+from wreckognize.reading import LABEL_BYTES, read_regular
 from wreckognize.settings import YoloSource
 
 LABEL_SUFFIXES = frozenset({".txt"})
@@ -47,7 +48,8 @@ def read(
     """Pair photos with labels and read the labels; what cannot be used goes to the ledger."""
     classes = _classes(source)
     where = f"source {source.name!r}: labels"
-    files = find_files(label_roots(source, roots, where), where, ledger)
+    places = label_roots(source, roots, where)
+    files = find_files(places, where, ledger, follow_links=source.follow_links)
     texts = [file for file in files if file.suffix in LABEL_SUFFIXES and Path(file.path).name != _CLASS_LIST]
     pairs = pair(photos, texts, ledger)
     candidates: list[Candidate] = []
@@ -122,7 +124,7 @@ def _parse(label: File, classes: _Classes) -> list[_Object]:
         InputError: naming the line that cannot be read.
     """
     try:
-        text = Path(label.path).read_bytes()
+        text = read_regular(label.path, LABEL_BYTES)
     except OSError as error:
         raise InputError("label cannot be read", where=error.strerror or "", remedy=labelfile.REMEDY) from error
     objects = []

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from wreckognize.catalog import PHOTO_SCHEMA, SPLIT_SCHEMA, require_schema
 from wreckognize.curate.near import HASH_SCHEMA
 from wreckognize.errors import LockError
+from wreckognize.reading import TABLE_BYTES, read_regular
 
 VERSION: Literal[2] = 2
 _PHOTOS_NAMED = 10
@@ -176,7 +177,7 @@ def read_lock(path: Path) -> TestLock:
     """
     remedy = f"put the file back as the run wrote it, or {_ANOTHER_FOLDER}"
     try:
-        lock = TestLock.model_validate_json(path.read_bytes())
+        lock = TestLock.model_validate_json(read_regular(path, TABLE_BYTES))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(step) for step in first["loc"]) or "the file"

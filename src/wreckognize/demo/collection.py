@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -30,7 +29,7 @@ from wreckognize.demo import formats
 from wreckognize.demo.draw import Case, Drawn, random_case, render_background, render_vehicle_photo
 from wreckognize.demo.paint import Image
 from wreckognize.errors import UsageError
-from wreckognize.files import atomic_write, sha256_of
+from wreckognize.files import atomic_folder, sha256_of
 from wreckognize.progress import Progress, Silent, Task
 
 STUDY = Path(__file__).with_name("study.yaml")
@@ -110,24 +109,18 @@ def make(folder: Path, *, seed: int = 0, scale: float = 1.0, progress: Progress 
             )
         if (folder / _MARK).read_text() == mark:
             return finished
-    part = folder.with_name(f"{folder.name}.{os.getpid()}.part")
     try:
-        part.mkdir(parents=True)
-        with (progress or Silent()).task("drawing", counts.total) as task:
-            _Painter(part, seed, task).draw_all(counts)
-        shutil.copyfile(STUDY, part / STUDY.name)
-        atomic_write(part / _MARK, mark)
-        if folder.exists():
-            shutil.rmtree(folder)
-        part.rename(folder)
+        with atomic_folder(folder, replace=True) as part:
+            with (progress or Silent()).task("drawing", counts.total) as task:
+                _Painter(part, seed, task).draw_all(counts)
+            shutil.copyfile(STUDY, part / STUDY.name)
+            (part / _MARK).write_text(mark)
     except OSError as error:
         raise UsageError(
             f"the collection could not be written ({error.strerror})",
             where=str(folder),
             remedy="check the folder's permissions and the free disk space",
         ) from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return finished
 
 

@@ -131,7 +131,7 @@ def open_engine(
 
             return CompiledDetector(network, reading, device, precision)
         if choice.engine == "tensorrt":
-            from wreckognize.detectors.onnx import TensorRtDetector
+            from wreckognize.detectors.tensorrt import TensorRtDetector
 
             if precision == "float32":  # the second look
                 return UltralyticsDetector(network, reading, device)
@@ -140,10 +140,10 @@ def open_engine(
         if choice.engine == "onnxruntime":
             from wreckognize.detectors.onnx import OnnxDetector
 
-            return OnnxDetector(network, reading, cache=cache)
+            return OnnxDetector.of_network(network, reading, cache=cache)
         from wreckognize.detectors.openvino import OpenVinoDetector
 
-        return OpenVinoDetector(
+        return OpenVinoDetector.of_network(
             network, reading, precision=precision, cache=cache, calibration=calibration, requests=requests
         )
 

@@ -14,13 +14,14 @@ import hashlib
 import json
 import tempfile
 import warnings
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wreckognize.detectors.port import VehicleReading
 from wreckognize.errors import WeightsError
-from wreckognize.files import atomic_write
+from wreckognize.files import is_kept, write_kept
 
 if TYPE_CHECKING:
     from torch import nn
@@ -31,6 +32,23 @@ INPUT, OUTPUTS = "photos", ("boxes", "confidences", "features")
 """Names in the graph: ``(B, H, W, 3) uint8`` BGR in; out as in `RawDetections`."""
 OPSET = 17
 _REVISION = 1  # of the graph: raised when this module writes another one
+
+
+@dataclass(frozen=True, slots=True)
+class GraphSource:
+    """What is recorded of the network that a graph was made from: the fields of `DetectorInfo` of these names."""
+
+    weights: str
+    weights_sha256: str
+    random_weights: bool
+    names: tuple[str, ...]
+    stride: int
+
+    @classmethod
+    def of(cls, network: Network) -> GraphSource:
+        """The source that a network is."""
+        stride = int(network.model.stride.max())  # type: ignore[operator]
+        return cls(network.weights, network.sha256, network.random, network.names, stride)
 
 
 def graph_key(network: Network, reading: VehicleReading) -> str:
@@ -47,14 +65,14 @@ def graph_key(network: Network, reading: VehicleReading) -> str:
 
 
 def cached_onnx(network: Network, reading: VehicleReading, cache: Path) -> Path:
-    """The graph's ONNX file in the folder ``cache``, written now if it is not there.
+    """The graph's ONNX file in the folder ``cache``, written now if it is not there, or not as it was written.
 
     Raises:
         WeightsError: as `onnx_bytes`.
     """
     file = cache / f"{graph_key(network, reading)}.onnx"
-    if not file.exists():
-        atomic_write(file, onnx_bytes(network, reading))
+    if not is_kept(file):
+        write_kept(file, onnx_bytes(network, reading))
     return file
 
 

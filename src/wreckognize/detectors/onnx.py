@@ -1,7 +1,8 @@
-"""YOLO networks on ONNX Runtime: on the CPU everywhere, in float32; on TensorRT in float16 where it is installed."""
+"""Graphs on ONNX Runtime: on the CPU everywhere, in float32; on a GPU by TensorRT where it was built with it."""
 
 from __future__ import annotations
 
+import importlib
 import platform
 from importlib import metadata
 from pathlib import Path
@@ -11,44 +12,86 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wreckognize import processor
-from wreckognize.detectors.graph import INPUT, OUTPUTS, cached_onnx, onnx_bytes
-from wreckognize.detectors.port import DetectorInfo, OutOfMemory, RawDetections, VehicleReading
-from wreckognize.errors import MissingExtraError, UsageError
+from wreckognize.detectors.graph import INPUT, OUTPUTS, GraphSource, cached_onnx, onnx_bytes
+from wreckognize.detectors.port import DetectorInfo, RawDetections, VehicleReading
+from wreckognize.errors import EngineError, MissingExtraError, UsageError
 
 if TYPE_CHECKING:
     from wreckognize.detectors.ultralytics import Network
 
+TENSORRT, CUDA = "TensorrtExecutionProvider", "CUDAExecutionProvider"
+"""ONNX Runtime's names of them."""
 _QUIET = 3  # errors only
-_TENSORRT = "TensorrtExecutionProvider"
 
 
 class OnnxDetector:
-    """A YOLO network on ONNX Runtime.
+    """A graph on ONNX Runtime.
 
     Args:
-        network: what to run.
-        reading: how its classes become one vehicle confidence.
-        cache: a folder for the graph; default: none is kept.
+        graph: an ONNX file's bytes, as `wreckognize.detectors.graph.onnx_bytes` writes them.
+        source: the network that it was made from.
+        threads: cores it may use; default: all that this process may.
+        gpu: run it by TensorRT on a GPU instead, see `missing_for_tensorrt`.
 
     Raises:
         MissingExtraError: ONNX Runtime is not installed.
-        WeightsError: the network cannot be turned into a graph.
+        UsageError: TensorRT is asked for, and is not to be had.
+        EngineError: the graph cannot be loaded.
     """
 
-    def __init__(self, network: Network, reading: VehicleReading, *, cache: Path | None = None) -> None:
-        threads = processor.cpu_threads()
-        self._session: Any = _session(network, reading, cache, threads, ["CPUExecutionProvider"])
+    def __init__(
+        self, graph: bytes, source: GraphSource, *, threads: int | None = None, gpu: bool = False
+    ) -> None:
+        onnxruntime = _import_onnxruntime()
+        threads = threads or processor.cpu_threads()
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = _QUIET
+        if gpu:
+            require_tensorrt()
+        providers = [TENSORRT, CUDA] if gpu else ["CPUExecutionProvider"]
+        try:
+            self._session: Any = onnxruntime.InferenceSession(graph, options, providers=providers)
+        except Exception as error:  # its errors have no base of their own
+            raise EngineError(
+                f"ONNX Runtime cannot load the graph ({str(error).splitlines()[0]})",
+                where=source.weights,
+                remedy="export it again",
+            ) from error
+        if gpu and TENSORRT not in self._session.get_providers():  # it falls back to others without an error
+            raise UsageError(
+                "ONNX Runtime has TensorRT, but cannot start it here",
+                remedy="check the GPU's driver and the TensorRT libraries, or export with `--to onnx`",
+            )
         self._info = DetectorInfo(
-            engine=f"onnxruntime {metadata.version('onnxruntime')}",
-            weights=network.weights,
-            weights_sha256=network.sha256,
-            random_weights=network.random,
-            names=network.names,
-            stride=int(network.model.stride.max()),  # type: ignore[operator]
-            device=f"CPU ({platform.machine()})",
+            engine=f"onnxruntime {metadata.version(_distribution())}" + (" (TensorRT)" if gpu else ""),
+            weights=source.weights,
+            weights_sha256=source.weights_sha256,
+            random_weights=source.random_weights,
+            names=source.names,
+            stride=source.stride,
+            device="GPU" if gpu else f"CPU ({platform.machine()})",
             precision="float32",
             threads=threads,
         )
+
+    @classmethod
+    def of_network(cls, network: Network, reading: VehicleReading, *, cache: Path | None = None) -> OnnxDetector:
+        """A YOLO network on ONNX Runtime.
+
+        Args:
+            network: what to run.
+            reading: how its classes become one vehicle confidence.
+            cache: a folder for the graph; default: none is kept.
+
+        Raises:
+            WeightsError: the network cannot be turned into a graph.
+        """
+        _import_onnxruntime()
+        graph = (
+            onnx_bytes(network, reading) if cache is None else cached_onnx(network, reading, cache).read_bytes()
+        )
+        return cls(graph, GraphSource.of(network))
 
     @property
     def info(self) -> DetectorInfo:
@@ -60,102 +103,41 @@ class OnnxDetector:
         return RawDetections(*self._session.run(list(OUTPUTS), {INPUT: np.ascontiguousarray(batch)}))
 
 
-class TensorRtDetector:
-    """A YOLO network on TensorRT in float16, through ONNX Runtime; what TensorRT does not take runs on CUDA.
+def missing_for_tensorrt() -> str | None:
+    """What TensorRT would need that is not here, in words; None where ONNX Runtime offers it."""
+    providers = _import_onnxruntime().get_available_providers()
+    if TENSORRT in providers:
+        return None
+    return f"an ONNX Runtime with TensorRT (onnxruntime-gpu); the one here offers {', '.join(providers)}"
 
-    Boxes are worked out by TensorRT too, to half a pixel or so; parity and the second look judge what comes of it.
 
-    Args:
-        network: what to run.
-        reading: how its classes become one vehicle confidence.
-        device: as the study says; None takes the first GPU.
-        cache: a folder for the graph and for what TensorRT builds of it; default: none is kept.
+def require_tensorrt() -> None:
+    """Refuse where ONNX Runtime has no TensorRT.
 
     Raises:
-        UsageError: this ONNX Runtime has no TensorRT, or cannot use it here.
-        WeightsError: the network cannot be turned into a graph.
+        UsageError: it has none.
+        MissingExtraError: ONNX Runtime is not installed.
     """
-
-    def __init__(
-        self,
-        network: Network,
-        reading: VehicleReading,
-        *,
-        device: str | int | None = None,
-        cache: Path | None = None,
-    ) -> None:
-        import torch
-
-        from wreckognize.detectors.ultralytics import describe_device, device_name
-
-        name = device_name(device)
-        if not (processor.tensorrt_here() and name.startswith("cuda")):
-            raise UsageError(
-                f"no TensorRT for the device {name}",
-                where="the engine tensorrt",
-                remedy="use a machine with a GPU of NVIDIA, with onnxruntime-gpu in the place of onnxruntime, and "
-                "tensorrt; or `engine: torch`",
-            )
-        threads, number = processor.cpu_threads(), int(name.partition(":")[2] or 0)
-        self._session: Any = _session(network, reading, cache, threads, tensorrt_providers(number, cache))
-        if self._session.get_providers()[0] != _TENSORRT:  # it falls back without a word
-            raise UsageError(
-                "ONNX Runtime could not load TensorRT",
-                where="the engine tensorrt",
-                remedy="install the version of TensorRT that this onnxruntime-gpu was built with, or use "
-                "`engine: torch`",
-            )
-        self._info = DetectorInfo(
-            engine=f"tensorrt, onnxruntime-gpu {metadata.version('onnxruntime-gpu')}",
-            weights=network.weights,
-            weights_sha256=network.sha256,
-            random_weights=network.random,
-            names=network.names,
-            stride=int(network.model.stride.max()),  # type: ignore[operator]
-            device=describe_device(torch.device(name)),
-            precision="float16",
-            threads=threads,
+    missing = missing_for_tensorrt()
+    if missing is not None:
+        raise UsageError(
+            f"TensorRT needs {missing}",
+            remedy="install onnxruntime-gpu in the place of onnxruntime, and TensorRT, on a machine with a GPU of "
+            "NVIDIA; or choose onnx or openvino",
         )
 
-    @property
-    def info(self) -> DetectorInfo:
-        """What it is and what it runs on."""
-        return self._info
 
-    def infer(self, batch: NDArray[np.uint8]) -> RawDetections:
-        """Look at a batch, ``(B, H, W, 3) uint8`` BGR; see `RawDetections` for what comes back.
-
-        Raises:
-            OutOfMemory: the batch is too large for the GPU.
-        """
-        try:
-            answers = self._session.run(list(OUTPUTS), {INPUT: np.ascontiguousarray(batch)})
-        except Exception as error:  # of ONNX Runtime's own, none of which says what kind it is
-            if "memory" in str(error).lower():
-                raise OutOfMemory(str(error).splitlines()[0][:200]) from None
-            raise
-        return RawDetections(*answers)
-
-
-def tensorrt_providers(device: int, cache: Path | None) -> list[Any]:
-    """Providers and their options, the first one first, as ONNX Runtime's page on TensorRT names them."""
-    options: dict[str, Any] = {"device_id": device, "trt_fp16_enable": True}
-    if cache is not None:
-        kept = str(cache / "tensorrt")
-        options |= {"trt_engine_cache_enable": True, "trt_engine_cache_path": kept}
-        options |= {"trt_timing_cache_enable": True, "trt_timing_cache_path": kept}
-    return [(_TENSORRT, options), ("CUDAExecutionProvider", {"device_id": device}), "CPUExecutionProvider"]
-
-
-def _session(
-    network: Network, reading: VehicleReading, cache: Path | None, threads: int, providers: list[Any]
-) -> Any:
+def _import_onnxruntime() -> Any:
     try:
-        import onnxruntime
+        return importlib.import_module("onnxruntime")
     except ImportError as error:
         raise MissingExtraError("export", "the engine onnxruntime") from error
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = _QUIET
-    graph = onnx_bytes(network, reading) if cache is None else cached_onnx(network, reading, cache).read_bytes()
-    return onnxruntime.InferenceSession(graph, options, providers=providers)
+
+
+def _distribution() -> str:
+    """The name that this ONNX Runtime was installed under; the one for GPUs has its own."""
+    try:
+        metadata.version("onnxruntime")
+    except metadata.PackageNotFoundError:
+        return "onnxruntime-gpu"
+    return "onnxruntime"

@@ -26,52 +26,45 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wreckognize import processor
-from wreckognize.detectors.graph import OUTPUTS, cached_onnx, graph_key
+from wreckognize.detectors.graph import OUTPUTS, GraphSource, cached_onnx, graph_key
 from wreckognize.detectors.port import Calibration, DetectorInfo, Precision, RawDetections, VehicleReading
 from wreckognize.detectors.ultralytics import Network
-from wreckognize.errors import MissingExtraError, UsageError
-from wreckognize.files import atomic_write
+from wreckognize.errors import EngineError, MissingExtraError, UsageError
+from wreckognize.files import is_kept, write_kept
 
 _TELEMETRY = "openvino_telemetry"
 _INT8_REVISION = 1
 
 
 class OpenVinoDetector:
-    """A YOLO network on OpenVINO, on the CPU.
+    """A graph on OpenVINO, on the CPU.
 
     Args:
-        network: what to run.
-        reading: how its classes become one vehicle confidence.
-        precision: ``float32``; ``bfloat16`` where the CPU has it; ``int8``, which needs a ``calibration``.
-        cache: a folder for the graph; default: a temporary one, for this call only.
-        calibration: for ``int8``.
+        file: an ONNX file that `wreckognize.detectors.graph` wrote, or the ``.xml`` that was made of one.
+        source: the network that it was made from.
+        precision: ``float32``; ``bfloat16`` where the CPU has it; ``int8`` where the file is.
         requests: batches looked at at the same time, each by its share of the cores; default: as many as OpenVINO
             thinks best for throughput. 1 gives a single photo all the cores.
+        threads: cores it may use; default: all that this process may.
 
     Raises:
-        MissingExtraError: OpenVINO (for ``int8``: or NNCF) is not installed.
-        UsageError: the CPU has no bfloat16; there is no calibration.
-        WeightsError: the network cannot be turned into a graph.
+        MissingExtraError: OpenVINO is not installed.
+        UsageError: the CPU has no bfloat16.
+        EngineError: the file cannot be loaded.
     """
 
     def __init__(
         self,
-        network: Network,
-        reading: VehicleReading,
+        file: Path,
+        source: GraphSource,
         *,
         precision: Precision = "float32",
-        cache: Path | None = None,
-        calibration: Calibration | None = None,
         requests: int | None = None,
+        threads: int | None = None,
     ) -> None:
         core = import_openvino().Core()
-        if precision == "float16":
-            raise UsageError("OpenVINO offers no float16 on a CPU", remedy="choose float32, bfloat16 or int8")
-        if precision == "bfloat16" and not (
-            processor.has_bfloat16() and "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-        ):
-            raise UsageError("this processor has no bfloat16", remedy="choose `precision: float32`, or int8")
-        threads = processor.cpu_threads()
+        _require_precision(core, precision)
+        threads = threads or processor.cpu_threads()
         settings: dict[str, Any] = {
             "INFERENCE_PRECISION_HINT": "bf16" if precision == "bfloat16" else "f32",
             "INFERENCE_NUM_THREADS": threads,
@@ -80,30 +73,65 @@ class OpenVinoDetector:
             settings["PERFORMANCE_HINT"] = "THROUGHPUT"
         else:
             settings["NUM_STREAMS"] = min(requests, threads)
-        with _folder(cache) as folder:
-            file = cached_onnx(network, reading, folder)
-            if precision == "int8":
-                file = _cached_int8(network, reading, file, calibration)
+        try:
             self._compiled = core.compile_model(core.read_model(file), "CPU", settings)
+        except RuntimeError as error:
+            raise EngineError(
+                f"OpenVINO cannot load the graph ({str(error).splitlines()[0]})",
+                where=file.name,
+                remedy="export it again",
+            ) from error
         count = requests or int(self._compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
         self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
         for _ in range(count):
             self._idle.put(self._compiled.create_infer_request())
-        stride = int(network.model.stride.max())  # type: ignore[operator]
         self._info = DetectorInfo(
             engine=f"openvino {metadata.version('openvino')}",
-            weights=network.weights,
-            weights_sha256=network.sha256,
-            random_weights=network.random,
-            names=network.names,
-            stride=stride,
+            weights=source.weights,
+            weights_sha256=source.weights_sha256,
+            random_weights=source.random_weights,
+            names=source.names,
+            stride=source.stride,
             device=f"CPU ({platform.machine()})",
             precision=precision,
             threads=threads,
             requests=count,
         )
         # Its binding sets itself up at the first call, and two first calls at once wait for each other for ever.
-        self.infer(np.zeros((1, stride, stride, 3), np.uint8))
+        self.infer(np.zeros((1, source.stride, source.stride, 3), np.uint8))
+
+    @classmethod
+    def of_network(
+        cls,
+        network: Network,
+        reading: VehicleReading,
+        *,
+        precision: Precision = "float32",
+        cache: Path | None = None,
+        calibration: Calibration | None = None,
+        requests: int | None = None,
+    ) -> OpenVinoDetector:
+        """A YOLO network on OpenVINO.
+
+        Args:
+            network: what to run.
+            reading: how its classes become one vehicle confidence.
+            precision: ``int8`` needs a ``calibration``.
+            cache: a folder for the graph; default: a temporary one, for this call only.
+            calibration: for ``int8``.
+            requests: as above.
+
+        Raises:
+            MissingExtraError: OpenVINO (for ``int8``: or NNCF) is not installed.
+            UsageError: the CPU has no bfloat16; there is no calibration.
+            WeightsError: the network cannot be turned into a graph.
+        """
+        _require_precision(import_openvino().Core(), precision)
+        with _folder(cache) as folder:
+            file = cached_onnx(network, reading, folder)
+            if precision == "int8":
+                file = cached_int8(network, reading, file, calibration)
+            return cls(file, GraphSource.of(network), precision=precision, requests=requests)
 
     @property
     def info(self) -> DetectorInfo:
@@ -118,6 +146,21 @@ class OpenVinoDetector:
             return RawDetections(*(request.get_tensor(name).data.copy() for name in OUTPUTS))
         finally:
             self._idle.put(request)
+
+
+def _require_precision(core: Any, precision: Precision) -> None:
+    if precision == "float16":
+        raise UsageError("OpenVINO offers no float16 on a CPU", remedy="choose float32, bfloat16 or int8")
+    if precision == "bfloat16" and not (
+        processor.has_bfloat16() and "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    ):
+        raise UsageError("this processor has no bfloat16", remedy="choose `precision: float32`, or int8")
+
+
+def save_as_openvino(onnx: Path, target: Path) -> None:
+    """Write an ONNX file as OpenVINO's own pair of files: ``target``, an ``.xml``, and its ``.bin`` beside it."""
+    openvino = import_openvino()
+    openvino.save_model(openvino.Core().read_model(onnx), target, compress_to_fp16=False)
 
 
 def import_openvino() -> Any:
@@ -157,7 +200,7 @@ def _folder(cache: Path | None) -> Iterator[Path]:
         yield Path(folder)
 
 
-def _cached_int8(network: Network, reading: VehicleReading, onnx: Path, calibration: Calibration | None) -> Path:
+def cached_int8(network: Network, reading: VehicleReading, onnx: Path, calibration: Calibration | None) -> Path:
     """The graph in int8 beside its float32 file, quantised now if it is not there."""
     if calibration is None:
         raise UsageError(
@@ -175,7 +218,7 @@ def _cached_int8(network: Network, reading: VehicleReading, onnx: Path, calibrat
     }
     name = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
     file = onnx.with_name(f"{name}-int8.xml")
-    if not file.exists():
+    if not (is_kept(file) and is_kept(file.with_suffix(".bin"))):
         _quantise(nncf, onnx, calibration, file)
     return file
 
@@ -199,8 +242,8 @@ def _quantise(nncf: Any, onnx: Path, calibration: Calibration, target: Path) -> 
     with tempfile.TemporaryDirectory(prefix="wreckognize-") as folder:
         written = Path(folder) / "model.xml"
         openvino.save_model(quantised, written, compress_to_fp16=False)
-        atomic_write(target.with_suffix(".bin"), written.with_suffix(".bin").read_bytes())
-        atomic_write(target, written.read_bytes())  # last: it says that both are there
+        for suffix in (".bin", ".xml"):
+            write_kept(target.with_suffix(suffix), written.with_suffix(suffix).read_bytes())
 
 
 def _decoding(model: Any) -> list[str]:

@@ -13,7 +13,6 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import os
-import pickle
 import platform
 import re
 import shutil
@@ -27,6 +26,8 @@ import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 
+from wreckognize.detectors.architecture import check_architecture, check_size
+from wreckognize.detectors.checkpoint import read_description
 from wreckognize.detectors.port import DetectorInfo, Merge, OutOfMemory, Precision, RawDetections, VehicleReading
 from wreckognize.detectors.weights import ModelCard, file_sha256, read_card
 from wreckognize.errors import MissingExtraError, UsageError, WeightsError
@@ -35,10 +36,14 @@ from wreckognize.processor import cpu_threads as cpu_threads
 from wreckognize.processor import has_bfloat16
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
 ARCHITECTURE_NAME = re.compile(r"yolov8[nsmlx]\.yaml")
 """Names that stand for an architecture with random weights."""
+
+_FENCED = "WRECKOGNIZE_FENCED"
+"""Names the folder that the fence stands round, so that a child can tell it from settings of its user's own."""
 
 _INTEGRATIONS = (
     "clearml",
@@ -60,6 +65,7 @@ def fence(config: Path) -> dict[str, str]:
         config: a folder of ours for the files it insists on writing.
     """
     return {
+        _FENCED: str(config),
         "YOLO_CONFIG_DIR": str(config),
         "YOLO_AUTOINSTALL": "False",
         "YOLO_OFFLINE": "True",
@@ -77,7 +83,8 @@ def import_library() -> None:
     Raises:
         MissingExtraError: it is not installed.
     """
-    if "YOLO_CONFIG_DIR" not in os.environ or not Path(os.environ["YOLO_CONFIG_DIR"]).is_dir():
+    fenced = os.environ.get(_FENCED, "")
+    if not fenced or os.environ.get("YOLO_CONFIG_DIR") != fenced or not Path(fenced).is_dir():
         folder = tempfile.TemporaryDirectory(prefix="wreckognize-")
         atexit.register(folder.cleanup)
         os.environ.update(fence(Path(folder.name)))
@@ -119,7 +126,8 @@ class Network:
 def load_network(weights: str) -> Network:
     """Build a network from ``.safetensors`` with its card, a ``.pt`` checkpoint, or an architecture's name.
 
-    A pickle checkpoint is read by torch's ``weights_only`` loader, which builds known classes only.
+    A pickle checkpoint gives its description of the layers and its tensors, and the network is built anew from them:
+    the library never unpickles it (`wreckognize.detectors.checkpoint`).
 
     Args:
         weights: absolute path, or ``yolov8{n,s,m,l,x}.yaml`` for random weights (the same ones each time).
@@ -176,51 +184,51 @@ def _from_safetensors(path: Path) -> Network:
             where=str(path),
             remedy="copy the file again from where it was made",
         ) from error
-    model = build_model(card.architecture, len(card.names))
-    _match_class_branch(model, card.architecture, state)
+    architecture = check_architecture(card.architecture, path)
+    return Network(
+        filled_network(architecture, card.names, state, path), card.names, path.name, card.sha256, random=False
+    )
+
+
+def _from_checkpoint(path: Path) -> Network:
+    digest = file_sha256(path)
+    read = read_description(path)
+    return Network(
+        filled_network(read.architecture, read.names, read.state, path),
+        read.names,
+        path.name,
+        digest,
+        random=False,
+    )
+
+
+def filled_network(
+    architecture: dict[str, Any], names: tuple[str, ...], state: Mapping[str, torch.Tensor], path: Path
+) -> nn.Module:
+    """A network of this architecture with these tensors, in float32.
+
+    Raises:
+        WeightsError: the tensors are not those of the layers, or are far fewer than these would need.
+    """
+    check_size(architecture, sum(value.numel() for value in state.values()), path)
+    model = build_model(architecture, len(names))
+    _match_class_branch(model, architecture, state)
     try:
         model.load_state_dict(_as_float32(state))
     except RuntimeError as error:
         raise WeightsError(
-            f"the tensors do not fit the architecture in the card: {str(error).splitlines()[-1].strip()}",
+            f"the tensors do not fit the architecture in the card: {str(error).splitlines()[-1].strip()}"
+            if path.suffix == ".safetensors"
+            else f"the tensors are not those of the layers it describes: {str(error).splitlines()[-1].strip()}",
             where=str(path),
-            remedy="use weights and card of one and the same model",
+            remedy="use weights and card of one and the same model, not fused and not pruned",
         ) from error
-    setattr(model, "names", dict(enumerate(card.names)))  # noqa: B010 (torch types every attribute as a tensor)
-    model.eval()
-    return Network(model, card.names, path.name, card.sha256, random=False)
+    setattr(model, "names", dict(enumerate(names)))  # noqa: B010 (torch types every attribute as a tensor)
+    return model.eval()
 
 
 def _as_float32(state: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
-
-
-def _from_checkpoint(path: Path) -> Network:
-    from ultralytics.nn.tasks import DetectionModel, load_checkpoint
-
-    digest = file_sha256(path)
-    try:
-        model, _ = load_checkpoint(path)
-    except (
-        TypeError,
-        RuntimeError,
-        pickle.UnpicklingError,
-        ModuleNotFoundError,
-        AttributeError,
-        KeyError,
-    ) as error:
-        raise WeightsError(
-            f"not an Ultralytics checkpoint that can be read safely ({str(error).splitlines()[0]})",
-            where=str(path),
-            remedy="get the file again from its publisher, or convert it to .safetensors where it was made",
-        ) from error
-    if not isinstance(model, DetectionModel):
-        raise WeightsError(
-            f"holds a {type(model).__name__}, not a detector",
-            where=str(path),
-            remedy="use weights of a detection model",
-        )
-    return Network(model, _names(model), path.name, digest, random=False)
 
 
 def _names(model: nn.Module) -> tuple[str, ...]:
@@ -236,7 +244,7 @@ def build_model(architecture: dict[str, Any], classes: int) -> nn.Module:
     return model
 
 
-def _match_class_branch(model: nn.Module, architecture: dict[str, Any], state: dict[str, Any]) -> None:
+def _match_class_branch(model: nn.Module, architecture: dict[str, Any], state: Mapping[str, Any]) -> None:
     """Give the class branch of ``model`` the width that ``state`` has.
 
     Its width follows the number of classes a network was *first* built for; fine-tuning keeps it, so a one-class
@@ -253,15 +261,26 @@ def _class_branch_width(state: Mapping[str, Any]) -> int | None:
     return widths[0] if widths else None
 
 
-def save_network(model: nn.Module, weights: Path, *, imgsz: int, trained_on: str = "") -> ModelCard:
-    """Write ``weights`` (float16) and ``model.json`` beside it, whole or not at all; return the card."""
+def save_network(
+    model: nn.Module, weights: Path, *, imgsz: int, trained_on: str = "", exact: bool = False
+) -> ModelCard:
+    """Write ``weights`` and ``model.json`` beside it, whole or not at all; return the card.
+
+    Args:
+        model: whose weights.
+        weights: a ``.safetensors`` file.
+        imgsz: that it was trained at.
+        trained_on: in words.
+        exact: keep float32 where float16 would round a weight; else float16 in any case.
+    """
     import torch
     from safetensors.torch import save
 
-    state = {
-        key: (value.half() if value.is_floating_point() else value).contiguous().cpu()
-        for key, value in model.state_dict().items()
-    }
+    full = {key: value.contiguous().cpu() for key, value in model.state_dict().items()}
+    state = {key: value.half() if value.is_floating_point() else value for key, value in full.items()}
+    rounded = any(not torch.equal(value.float(), full[key].float()) for key, value in state.items())
+    if exact and rounded:
+        state = full
     architecture = {key: value for key, value in dict(model.yaml).items() if key != "yaml_file"}  # type: ignore[arg-type]
     data = save(state)
     strides: torch.Tensor = model.stride  # type: ignore[assignment]
@@ -270,7 +289,7 @@ def save_network(model: nn.Module, weights: Path, *, imgsz: int, trained_on: str
         names=_names(model),
         stride=int(strides.max()),
         imgsz=imgsz,
-        dtype="float16",
+        dtype="float32" if exact and rounded else "float16",
         sha256=hashlib.sha256(data).hexdigest(),
         trained_on=trained_on,
     )
@@ -451,12 +470,25 @@ def open_detector(
     merge: Merge = "max",
     device: str | int | None = None,
     precision: Precision = "float32",
+    threads: int | None = None,
 ) -> UltralyticsDetector:
     """Load weights and make them a vehicle detector on torch.
+
+    Args:
+        weights: as `load_network` reads them.
+        classes: read as vehicle where the weights know several classes.
+        merge: how their scores become one.
+        device: as the study says; None takes the first GPU where there is one.
+        precision: of its layers.
+        threads: cores that torch may use from now on in this process; default: as it is.
 
     Raises:
         WeightsError: the weights cannot be read, or know none of ``classes``.
         UsageError: the device does not offer the precision.
     """
     network, reading = load_as_vehicle_detector(weights, classes, merge)
+    if threads is not None:
+        import torch
+
+        torch.set_num_threads(threads)
     return UltralyticsDetector(network, reading, device, precision)

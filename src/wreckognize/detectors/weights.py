@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from wreckognize.errors import WeightsError
 from wreckognize.files import sha256_of
+from wreckognize.reading import RECORD_BYTES, read_regular
 
 
 class ModelCard(BaseModel):
@@ -43,12 +44,16 @@ def read_card(weights: Path) -> ModelCard:
     """
     path = card_path(weights)
     try:
-        card = ModelCard.model_validate_json(path.read_bytes())
+        card = ModelCard.model_validate_json(read_regular(path, RECORD_BYTES))
     except FileNotFoundError:
         raise WeightsError(
             "the weights have no card",
             where=str(weights),
             remedy=f"put {weights.stem}.json or model.json, written with the weights, beside them",
+        ) from None
+    except OSError as error:
+        raise WeightsError(
+            f"the card cannot be read ({error.strerror})", where=str(path), remedy="put the card back as it was"
         ) from None
     except ValidationError as error:
         first = error.errors()[0]

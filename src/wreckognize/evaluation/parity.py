@@ -86,13 +86,13 @@ def compare_predictions(
     if not thresholds:
         raise ValueError("parity needs at least one threshold")
     limits = limits or ParityLimits()
-    (left, left_boxes), (right, right_boxes) = _best(photos, reference), _best(photos, tested)
+    (left, left_boxes), (right, right_boxes) = best_boxes(photos, reference), best_boxes(photos, tested)
     shift = np.abs(left.astype(np.float64) - right)
     flipped = {
         float(cut): int(((left >= np.float32(cut)) != (right >= np.float32(cut))).sum()) for cut in thresholds
     }
     both = np.minimum(left, right) >= np.float32(min(thresholds))
-    overlap = _iou_of_pairs(left_boxes[both], right_boxes[both])
+    overlap = iou_of_pairs(left_boxes[both], right_boxes[both])
     box_iou = float(np.percentile(overlap, 100 - PERCENTILE)) if len(overlap) else None
     passed, why = _judge(len(photos), flipped, box_iou, limits, random_weights)
     return Parity(
@@ -110,7 +110,7 @@ def near_thresholds(
     photos: Sequence[str], predictions: pl.DataFrame, *, thresholds: Sequence[float], margin: float
 ) -> list[str]:
     """Photos whose score lies within ``margin`` of a threshold: those that a second look is for."""
-    scores, _ = _best(photos, predictions)
+    scores, _ = best_boxes(photos, predictions)
     distance = np.abs(scores[:, None].astype(np.float64) - np.asarray(thresholds)[None, :]).min(axis=1)
     return [photo for photo, near in zip(photos, distance <= margin, strict=True) if near]
 
@@ -134,7 +134,7 @@ def _judge(
     return True, f"at most {worst} of {photos} decisions flipped"
 
 
-def _best(photos: Sequence[str], predictions: pl.DataFrame) -> tuple[NDArray[np.float32], Boxes]:
+def best_boxes(photos: Sequence[str], predictions: pl.DataFrame) -> tuple[NDArray[np.float32], Boxes]:
     """Score ``(N,)`` and best box ``(N, 4)`` of each photo, in the order of ``photos``."""
     first = predictions.sort("confidence", descending=True, maintain_order=True).unique(
         "photo", keep="first", maintain_order=True
@@ -146,7 +146,7 @@ def _best(photos: Sequence[str], predictions: pl.DataFrame) -> tuple[NDArray[np.
     return score, rows.select(pl.col("x1", "y1", "x2", "y2").fill_null(0.0).cast(pl.Float32)).to_numpy()
 
 
-def _iou_of_pairs(left: Boxes, right: Boxes) -> NDArray[np.float64]:
+def iou_of_pairs(left: Boxes, right: Boxes) -> NDArray[np.float64]:
     """IoU of the boxes in the same row, ``(N,)``; 1 for equal boxes, also without area."""
     if not len(left):
         return np.zeros(0)

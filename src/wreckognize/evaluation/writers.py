@@ -1,13 +1,10 @@
 """The files of ``report/`` that hold figures, as text: JSON, CSV, Markdown, and every single decision.
 
-Everything here returns a string; whoever calls writes it. In CSV files a text that a spreadsheet would take for a
-formula is led by an apostrophe.
+Everything here returns a string; whoever calls writes it.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
@@ -17,6 +14,7 @@ import polars as pl
 
 from wreckognize.evaluation.comparison import Comparison, SystemFigures
 from wreckognize.evaluation.image_level import FoundAt, is_called_vehicle
+from wreckognize.spreadsheet import rows_to_csv, table_to_csv
 
 DECISION_SCHEMA = pl.Schema(
     {
@@ -32,7 +30,6 @@ DECISION_SCHEMA = pl.Schema(
     }
 )
 
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _UNKNOWN = "–"
 _MEANING = """\
 * **Threshold**: a photo is called a vehicle if its highest vehicle confidence is at or above it.
@@ -55,11 +52,7 @@ def comparison_csv(comparison: Comparison) -> str:
     """``comparison.csv``: one row a system, one column a figure; nested names are joined by dots."""
     rows = [_row(system) for system in comparison.systems]
     columns = list(dict.fromkeys(name for row in rows for name in row))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({name: csv_cell(value) for name, value in row.items()} for row in rows)
-    return text.getvalue()
+    return rows_to_csv(columns, ([row.get(name, "") for name in columns] for row in rows))
 
 
 def comparison_markdown(comparison: Comparison) -> str:
@@ -115,9 +108,7 @@ def decisions_csv(tables: Sequence[pl.DataFrame]) -> str:
     Args:
         tables: one `decisions` for each system.
     """
-    rows = pl.concat([DECISION_SCHEMA.to_frame(), *tables]).sort("photo", maintain_order=True)
-    texts = pl.col("photo", "role", "system")
-    return rows.with_columns(texts.str.replace(r"^([=+\-@\t\r])", "'$1")).write_csv()
+    return table_to_csv(pl.concat([DECISION_SCHEMA.to_frame(), *tables]).sort("photo", maintain_order=True))
 
 
 def _in_words(column: str) -> pl.Expr:
@@ -139,15 +130,6 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[prefix + name] = value
     return flat
-
-
-def csv_cell(value: Any) -> Any:
-    """A value as a cell of CSV that no spreadsheet takes for a formula."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str) and value.startswith(_FORMULA_STARTS):
-        return "'" + value
-    return value
 
 
 def _reasons(comparison: Comparison) -> list[str]:

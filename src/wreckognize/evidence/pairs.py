@@ -238,7 +238,7 @@ def _judged(difference: Difference, level: float) -> Difference:
     verdict: Verdict = "no difference shown"
     if difference.p_holm <= 1 - level + 1e-12 and (low > 0 or high < 0):
         verdict = "better" if (value > 0) == COMPARED[difference.figure].higher_is_better else "worse"
-    return replace(difference, verdict=verdict)
+    return replace(difference, verdict=verdict, level=level)
 
 
 def _hopeless(groups: int, kind: str, level: float) -> str | None:

@@ -15,11 +15,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from wreckognize.errors import UsageError
 from wreckognize.evaluation.image_level import ImageFigures, figures_at
 from wreckognize.evidence.conformal import (
     LOWEST,
@@ -31,6 +34,7 @@ from wreckognize.evidence.conformal import (
 )
 from wreckognize.evidence.person import ThirdAnswer
 from wreckognize.evidence.record import Record
+from wreckognize.reading import RECORD_BYTES, read_regular
 from wreckognize.settings import ThresholdRule, ThresholdSettings
 
 CUSTOMARY = 0.10
@@ -91,6 +95,23 @@ class FrozenThreshold(Record):
     third_answer: ThirdAnswer
     predictions_sha256: str
     frozen_at: str
+
+
+def read_frozen(file: Path) -> FrozenThreshold:
+    """Read ``threshold.json``.
+
+    Raises:
+        UsageError: it cannot be read, or is not a frozen threshold.
+    """
+    try:
+        values = msgspec.json.decode(read_regular(file, RECORD_BYTES))
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UsageError(
+            f"the frozen threshold cannot be read: {error}",
+            where=str(file),
+            remedy="put it back as the run wrote it, or run `wreckognize evaluate` again",
+        ) from error
+    return FrozenThreshold.from_dict(values)
 
 
 class _Outcome(NamedTuple):

@@ -25,9 +25,6 @@ class Words:
     in_points: bool = True
 
 
-ALPHA = 0.05
-"""A test's p-value below it would show a difference at the usual level of 95 %."""
-
 UNREACHABLE = 1_000_000
 """Photos; a difference that would take more is not worth a forecast."""
 
@@ -114,6 +111,7 @@ class Difference:
         photos_needed: to show this difference, if it is the true one, with a chance of 80 %; None where it is 0, and
             where these photos would do (then the spread between trainings, or the number of pairs, is in the way).
         groups_needed: the same, with as many photos a group as now.
+        level: of confidence that the verdict was given at.
     """
 
     figure: str
@@ -130,6 +128,7 @@ class Difference:
     groups: int
     photos_needed: int | None
     groups_needed: int | None
+    level: float = 0.95
 
     @property
     def why_not_shown(self) -> str:
@@ -138,7 +137,8 @@ class Difference:
         if self.verdict != "no difference shown" or self.p_value is None or self.p_holm is None:
             return ""
         if not beyond:
-            return "the interval, in which the luck of trainings counts, holds 0" if self.p_holm < ALPHA else ""
+            shown = self.p_holm <= 1 - self.level
+            return "the interval, in which the luck of trainings counts, holds 0" if shown else ""
         if self.p_holm > self.p_value:
             return "the interval is before the correction for several comparisons"
         return "the test is stricter than the interval"

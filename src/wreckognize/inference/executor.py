@@ -13,7 +13,8 @@ from typing import Protocol, Self, TypeAlias
 
 import polars as pl
 
-from wreckognize.files import claim, write_table
+from wreckognize.errors import WriteError
+from wreckognize.files import claim, read_sealed, write_sealed
 from wreckognize.progress import Progress
 
 Tables: TypeAlias = Mapping[str, pl.DataFrame]
@@ -95,18 +96,32 @@ def run_in_parts(
     claim(folder, key)
     numbers = range(-(-table.height // size))
     parts = {number: table.slice(number * size, size) for number in numbers}
-    whole_once = list(work.schemas)[-1]  # written last
-    open_parts = {number: rows for number, rows in parts.items() if not _file(folder, whole_once, number).exists()}
+    open_parts = {number: rows for number, rows in parts.items() if _read(folder, work, number) is None}
     with progress.task(description, table.height) as task:
         task.advance(table.height - sum(rows.height for rows in open_parts.values()))
         for number, tables in executor.run(open_parts, work, task.advance):
             for kind in work.schemas:
-                write_table(_file(folder, kind, number), tables[kind])
+                write_sealed(_file(folder, kind, number), tables[kind])
+    # All are read back, those made now too: whether the work was killed in between leaves no trace in what is written.
+    made = [found for number in numbers if (found := _read(folder, work, number)) is not None]
+    if len(made) < len(numbers):
+        raise WriteError(
+            "finished parts cannot be read back as they were written",
+            where=str(folder),
+            remedy="look at the disk, or choose another folder; the same command does these parts again",
+        )
     return {
-        kind: pl.concat([schema.to_frame(), *(pl.read_parquet(_file(folder, kind, number)) for number in numbers)])
+        kind: pl.concat([schema.to_frame(), *(found[kind] for found in made)])
         for kind, schema in work.schemas.items()
     }
 
 
+def _read(folder: Path, work: Work, number: int) -> Tables | None:
+    """A part that was finished before; None if one of its tables is missing or is not as it was written."""
+    tables = {kind: read_sealed(_file(folder, kind, number)) for kind in work.schemas}
+    whole = {kind: table for kind, table in tables.items() if table is not None}
+    return whole if whole.keys() == tables.keys() else None
+
+
 def _file(folder: Path, kind: str, number: int) -> Path:
-    return folder / f"{kind}-{number:05d}.parquet"
+    return folder / f"{kind}-{number:05d}.table"

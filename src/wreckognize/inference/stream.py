@@ -114,18 +114,18 @@ def look_at(photos: Sequence[PhotoFile], detector: Detector, settings: StreamSet
     """
     stride, under_way = detector.info.stride, max(1, detector.info.requests)
     batches = [_Batch(rows, settings, stride) for rows in plan_batches(photos, settings, stride)]
-    engine = _Engine(detector)
+    engine = Engine(detector)
     with ExitStack() as stack:
         decoding = stack.enter_context(_threads(settings.workers, "decode"))
         reading = _read_ahead(batches, decoding, max(2 * settings.workers, settings.batch))
         if len(batches) == 1:  # nothing to overlap with
             (batch,) = reading
-            yield from _suppressed(batch, engine.infer(batch), settings)
+            yield from _suppressed(batch, _infer(engine, batch), settings)
             return
         inferring = stack.enter_context(_threads(under_way, "infer"))
         waiting: deque[tuple[_Batch, Future[RawDetections | None]]] = deque()
         for batch in reading:
-            waiting.append((batch, inferring.submit(engine.infer, batch)))
+            waiting.append((batch, inferring.submit(_infer, engine, batch)))
             if len(waiting) > under_way:
                 done, raw = waiting.popleft()
                 yield from _suppressed(done, raw.result(), settings)
@@ -198,25 +198,38 @@ def _read(photo: PhotoFile, fit: Fit, place: NDArray[np.uint8]) -> InputError | 
     return None
 
 
-class _Engine:
-    """A detector, and how many photos at a time it has memory for."""
+def _infer(engine: Engine, batch: _Batch) -> RawDetections | None:
+    """Look at those photos of a batch that could be read; None if there is none."""
+    read, canvas = batch.read(), batch.canvas
+    batch.canvas = None
+    if not read or canvas is None:
+        return None
+    return engine.infer(canvas if len(read) == len(canvas) else canvas[read], batch.photos[read[0]].photo)
+
+
+class Engine:
+    """A detector whose answers are checked, and how many photos at a time it has memory for."""
 
     def __init__(self, detector: Detector) -> None:
         self._detector = detector
         self._at_most: int | None = None
 
-    def infer(self, batch: _Batch) -> RawDetections | None:
-        """Look at those photos of a batch that could be read; None if there is none."""
-        read, canvas = batch.read(), batch.canvas
-        batch.canvas = None
-        if not read or canvas is None:
-            return None
-        raw = self._in_parts(canvas if len(read) == len(canvas) else canvas[read])
+    def infer(self, canvas: NDArray[np.uint8], photo: str) -> RawDetections:
+        """Look at a batch.
+
+        Args:
+            canvas: ``(B, H, W, 3) uint8`` BGR, letterboxed.
+            photo: the name of its first, for the error.
+
+        Raises:
+            EngineError: boxes or confidences are no numbers, or the memory does not hold one photo.
+        """
+        raw = self._in_parts(canvas)
         if not (np.isfinite(raw.boxes).all() and np.isfinite(raw.confidences).all()):
             info = self._detector.info
             raise EngineError(
                 f"{info.engine} ({info.precision}) gave boxes or confidences that are no numbers",
-                where=f"{info.weights}, on a batch with {batch.photos[read[0]].photo}",
+                where=f"{info.weights}, on a batch with {photo}",
                 remedy="use `engine: torch` and `precision: float32`; if it stays, the weights are damaged",
             )
         return raw
@@ -255,17 +268,22 @@ def _suppressed(batch: _Batch, raw: RawDetections | None, settings: StreamSettin
         yield Look(batch.photos[number].photo, bx.as_boxes([]), np.zeros(0, np.float32), None, error)
     if raw is None:
         return
-    for number, boxes, confidences, feature in zip(
-        batch.read(), raw.boxes, raw.confidences, raw.features, strict=True
+    read = batch.read()
+    yield from looks(
+        [batch.photos[number].photo for number in read], [batch.fits[number] for number in read], raw, settings
+    )
+
+
+def looks(
+    photos: Sequence[str], fits: Sequence[Fit], raw: RawDetections, settings: StreamSettings
+) -> Iterator[Look]:
+    """A detector's answer for one batch as a `Look` for each of its photos, boxes in pixels of the photo."""
+    for photo, fit, boxes, confidences, feature in zip(
+        photos, fits, raw.boxes, raw.confidences, raw.features, strict=True
     ):
         kept, kept_confidences = suppress(boxes, confidences, settings)
         length = float(np.linalg.norm(feature))
-        yield Look(
-            batch.photos[number].photo,
-            batch.fits[number].restore(kept),
-            kept_confidences,
-            feature / length if length > 0 else feature,
-        )
+        yield Look(photo, fit.restore(kept), kept_confidences, feature / length if length > 0 else feature)
 
 
 def suppress(

@@ -18,7 +18,13 @@ _AS_IS = re.compile(r"(<(?:pre|bdi|q|style)\b.*?</(?:pre|bdi|q|style)>)", re.DOT
 # A folder path inside a sentence: /a/b or C:\a\b, not the tail of a URL, a fraction or a relative path.
 _POSIX_PATH = re.compile(r"(?<![\w.…~/:-])~?(?:/[^\s/'\"`,;:()<>]+){2,}/?")
 _WINDOWS_PATH = re.compile(r"(?<!\w)(?:[A-Za-z]:\\|\\\\)[^\s'\"`,;:()<>]+")
-_CONTROL = {code: 0x2400 + code for code in range(0x20)} | {0x7F: 0x2421}
+_TURNING = (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+"""Marks that turn the direction of a text round: with one, ``photo-gpj.exe`` reads as ``photo-exe.jpg``."""
+_CONTROL: dict[int, int | str] = {
+    **{code: 0x2400 + code for code in range(0x20)},
+    0x7F: 0x2421,
+    **{code: f"\\u{code:04x}" for code in (*range(0x80, 0xA0), 0x2028, 0x2029, 0xFEFF, *_TURNING)},
+}
 
 
 def percent(share: float | None) -> str:
@@ -130,8 +136,8 @@ def listed(names: list[str]) -> str:
 def visible(text: str, at_most: int = 200) -> str:
     r"""Text from a file or a file name, its control characters made visible and its length bounded.
 
-    >>> visible("two\nlines")
-    'two␊lines'
+    >>> visible("two\nlines"), visible("photo-\u202egpj.exe")
+    ('two␊lines', 'photo-\\u202egpj.exe')
     """
     shown = text.translate(_CONTROL)
     return shown if len(shown) <= at_most else f"{shown[: at_most - 1]}…"

@@ -107,7 +107,7 @@ def read(data: bytes, manifest: Manifest, *, where: str, looked_at: LookedAt) ->
     """
     try:
         content = msgspec.json.decode(data, type=_File)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"not a COCO file: {error}", where=where, remedy="export from the tool again") from error
     incoming = Incoming()
     if isinstance(content.info, dict) and content.info.get("study") is not None:

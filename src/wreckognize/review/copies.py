@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
+import numpy as np
+from numpy.typing import NDArray
 
 from wreckognize.errors import InputError, UsageError
-from wreckognize.files import sha256_of
-from wreckognize.images import decode
+from wreckognize.images import MAX_BYTES, decode
 from wreckognize.progress import Progress
+from wreckognize.reading import read_regular
 from wreckognize.review.manifest import Manifest
+from wreckognize.review.metadata import without_metadata
 from wreckognize.review.plan import Task
 from wreckognize.review.records import listed
 
@@ -21,9 +25,10 @@ _QUALITY = 95
 def copy_photos(tasks: Sequence[Task], manifest: Manifest, folder: Path, progress: Progress) -> None:
     """Copy the photos into an existing folder, under the names of the manifest.
 
-    A photo that every program opens alike is copied byte by byte. Of any other (turned by EXIF, HEIC, CMYK, TIFF, ...)
-    an upright JPEG is made with the same width and height as in the catalog, so that boxes drawn on it are in pixels
-    of the photo as shown, whatever the tool makes of EXIF.
+    Of a photo that every program opens alike the picture is copied byte by byte, without what else its file holds:
+    where it was taken, when, by whom and with what. Of any other (turned by EXIF, HEIC, CMYK, TIFF, ...) an upright
+    JPEG is made with the same width and height as in the catalog, so that boxes drawn on it are in pixels of the photo
+    as shown, whatever the tool makes of EXIF.
 
     Raises:
         UsageError: photos are gone or are not those of the catalog any more; all are named.
@@ -46,14 +51,17 @@ def copy_photos(tasks: Sequence[Task], manifest: Manifest, folder: Path, progres
 def _copy(task: Task, target: Path) -> None:
     source = Path(task.path)
     try:
-        if sha256_of(source) != task.sha256:
-            raise InputError("the file is another now", remedy="collect again")
-        data = source.read_bytes() if task.plain else None
+        data = read_regular(source, MAX_BYTES)
     except OSError as error:
         raise InputError(f"the file cannot be read ({error.strerror})", remedy="put it back") from error
-    if data is None:
-        whole, encoded = cv2.imencode(".jpg", decode(source), [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
-        if not whole:
-            raise InputError("no JPEG can be made of it", remedy="leave it out with --limit or --split")
-        data = encoded.tobytes()
-    target.write_bytes(data)
+    if hashlib.sha256(data).hexdigest() != task.sha256:
+        raise InputError("the file is another now", remedy="collect again")
+    target.write_bytes((without_metadata(data) if task.plain else None) or _encoded(decode(data), target.suffix))
+
+
+def _encoded(pixels: NDArray[np.uint8], suffix: str) -> bytes:
+    options = [] if suffix == ".png" else [cv2.IMWRITE_JPEG_QUALITY, _QUALITY]
+    whole, encoded = cv2.imencode(suffix, pixels, options)
+    if not whole:
+        raise InputError("no JPEG can be made of it", remedy="leave it out with --limit or --split")
+    return encoded.tobytes()

@@ -205,7 +205,7 @@ def read(data: bytes, *, where: str, sizes: dict[str, tuple[int, int]]) -> Incom
     """
     try:
         tasks = msgspec.json.decode(data, type=list[_Task])
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(
             f"not an export of Label Studio: {error}",
             where=where,

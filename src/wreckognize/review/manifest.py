@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -11,8 +9,10 @@ from typing import Literal
 import msgspec
 
 from wreckognize.errors import UsageError
+from wreckognize.reading import RECORD_BYTES, read_regular
 from wreckognize.review.plan import Task
 from wreckognize.review.records import Corners, Verdict
+from wreckognize.spreadsheet import rows_to_csv
 
 Tool = Literal["label-studio", "coco", "yolo"]
 TOOLS: tuple[Tool, ...] = ("label-studio", "coco", "yolo")
@@ -108,16 +108,15 @@ def order_csv(manifest: Manifest) -> str:
 
     Of a blank export it says the files alone: names of photos begin with their source, which tells the role.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
     if manifest.blank:
-        writer.writerow(["rank", "file"])
-        writer.writerows([rank, one.file] for rank, one in enumerate(manifest.photos, 1))
-        return text.getvalue()
-    writer.writerow(["rank", "file", "photo", "split", "shown_as", "boxes", "drawn_by", "why"])
-    for rank, one in enumerate(manifest.photos, 1):
-        writer.writerow([rank, one.file, one.photo, one.split, one.verdict, len(one.boxes), one.drawn_by, one.why])
-    return text.getvalue()
+        return rows_to_csv(["rank", "file"], ([rank, one.file] for rank, one in enumerate(manifest.photos, 1)))
+    return rows_to_csv(
+        ["rank", "file", "photo", "split", "shown_as", "boxes", "drawn_by", "why"],
+        (
+            [rank, one.file, one.photo, one.split, one.verdict, len(one.boxes), one.drawn_by, one.why]
+            for rank, one in enumerate(manifest.photos, 1)
+        ),
+    )
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -127,14 +126,14 @@ def read_manifest(path: Path) -> Manifest:
         UsageError: it cannot be read or is not such a file.
     """
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Manifest)
+        return msgspec.json.decode(read_regular(path, RECORD_BYTES), type=Manifest)
     except OSError as error:
         raise UsageError(
             f"the list of what was exported cannot be read ({error.strerror})",
             where=str(path),
             remedy="name the folder that `wreckognize review export` wrote with --export DIR",
         ) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(
             f"not what `wreckognize review export` wrote: {error}", where=str(path), remedy="export again"
         ) from error

@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from wreckognize.errors import UsageError
+from wreckognize.reading import TABLE_BYTES, read_regular
 from wreckognize.review import coco, labelstudio, yolo
 from wreckognize.review.answers import Incoming
 from wreckognize.review.boxfiles import CLASS, LookedAt
@@ -56,8 +57,8 @@ def _tool_of(source: Path) -> Tool:
             return "coco"
         if (source / yolo.LABELS).is_dir() or any(source.glob("*.txt")):
             return "yolo"
-    elif _bytes(source)[:1] in (b"[", b"{"):
-        return "label-studio" if _bytes(source)[:1] == b"[" else "coco"
+    elif (first := _bytes(source)[:1]) in (b"[", b"{"):
+        return "label-studio" if first == b"[" else "coco"
     raise UsageError(
         "cannot tell which tool this is from",
         where=str(source),
@@ -67,7 +68,7 @@ def _tool_of(source: Path) -> Tool:
 
 def _bytes(file: Path) -> bytes:
     try:
-        return file.read_bytes().removeprefix(b"\xef\xbb\xbf").lstrip()
+        return read_regular(file, TABLE_BYTES).removeprefix(b"\xef\xbb\xbf").lstrip()
     except OSError as error:
         raise UsageError(
             f"cannot be read ({error.strerror})", where=str(file), remedy="name the right file"

@@ -31,6 +31,7 @@ import msgspec
 
 from wreckognize.errors import UsageError
 from wreckognize.files import atomic_write
+from wreckognize.reading import TABLE_BYTES, read_regular
 
 Verdict = Literal["damaged", "normal", "background"]
 Corners = tuple[float, float, float, float]
@@ -134,12 +135,12 @@ def read_reviews(path: Path, *, study: str) -> tuple[Review, ...]:
         UsageError: it cannot be read, belongs to another study, or has entries that cannot be right (all are named).
     """
     try:
-        content = msgspec.json.decode(path.read_bytes(), type=_File)
+        content = msgspec.json.decode(read_regular(path, TABLE_BYTES), type=_File)
     except OSError as error:
         raise UsageError(
             f"the reviews file cannot be read ({error.strerror})", where=str(path), remedy="put it back"
         ) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(
             f"not a reviews file: {error}",
             where=str(path),

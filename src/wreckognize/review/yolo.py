@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
 import yaml
 
-from wreckognize.errors import UsageError
+from wreckognize.errors import StudyError, UsageError
 from wreckognize.review.answers import Incoming
 from wreckognize.review.boxfiles import CLASS, LookedAt, to_incoming
 from wreckognize.review.manifest import PHOTOS, Exported, Manifest
 from wreckognize.review.plan import Task
 from wreckognize.review.records import Corners
+from wreckognize.study.reader import parse_document
 
 LABELS = "labels"
 DATA = "data.yaml"
 CLASSES = "classes.txt"
 _COLUMNS = 5
+_NUMBER = re.compile("[0-9]{1,6}")
 
 
 def files(tasks: Sequence[Task], manifest: Manifest) -> dict[str, bytes]:
@@ -51,24 +54,28 @@ def read_names(text: str, *, where: str) -> dict[int, str]:
         UsageError: it has no such names.
     """
     try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UsageError(f"not YAML: {error}", where=where, remedy="correct it, or export again") from error
-    names = content.get("names") if isinstance(content, dict) else None
+        document = parse_document(text, where)
+        if document.problems:
+            raise StudyError(document.problems)
+    except StudyError as error:
+        problem = error.problems[0]
+        raise UsageError(
+            f"{problem.found}, not YAML with `names`", where=problem.file, remedy="correct it, or export again"
+        ) from error
+    names = document.content.get("names")
     if isinstance(names, list):
         return {number: str(name) for number, name in enumerate(names)}
-    if isinstance(names, dict) and all(isinstance(number, int) for number in names):
-        return {number: str(name) for number, name in names.items()}
+    if isinstance(names, dict) and all(_NUMBER.fullmatch(number) for number in names):
+        return {int(number): str(name) for number, name in names.items()}
     raise UsageError("has no `names` by number", where=where, remedy="give `names: {0: vehicle}`")
 
 
 def read_study(text: str) -> str | None:
     """The study that a ``data.yaml`` is of, if it says so (ours do; what a tool wrote need not)."""
     try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError:
+        study = parse_document(text, DATA).content.get("study")
+    except StudyError:
         return None  # said where its names are read
-    study = content.get("study") if isinstance(content, dict) else None
     return None if study is None else str(study)
 
 

@@ -65,6 +65,7 @@ class SearchSummary:
         made: how many trials were made.
         judged: how many validation photos they were judged on.
         best: the best figure; None if no trial came to its end.
+        key: names the search: the same system, space, photos and settings have the same one.
     """
 
     system: str
@@ -72,6 +73,7 @@ class SearchSummary:
     made: int
     judged: int
     best: float | None
+    key: str = ""
 
     def in_words(self) -> str:
         """One sentence."""

@@ -17,7 +17,7 @@ from wreckognize.errors import InputError, UsageError
 from wreckognize.files import write_table
 from wreckognize.inference.executor import Doing, Tables, Tick, run_in_parts
 from wreckognize.stages.run import REVISIONS, Run, versions
-from wreckognize.workspace import fingerprint_of
+from wreckognize.state import fingerprint_of
 
 _THREADS = 2
 _PART_PHOTOS = 2048

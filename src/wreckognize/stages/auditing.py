@@ -18,6 +18,7 @@ from wreckognize.files import atomic_write, write_table
 from wreckognize.reporting.thumbnails import make_thumbnails
 from wreckognize.reporting.wording import visible
 from wreckognize.settings import SystemSettings
+from wreckognize.spreadsheet import table_to_csv
 from wreckognize.stages.looking import predictions_stage, teacher_predictions
 from wreckognize.stages.run import Run
 from wreckognize.stages.students import fold_file, fold_stage, look_at_fold
@@ -106,7 +107,7 @@ def audit(run: Run, system: SystemSettings, *, folds: int, epochs: int | None = 
             "rank", "score", "kind", "box", descending=[False, True, False, False]
         )
         write_table(outputs[0], table)
-        atomic_write(outputs[1], table.write_csv())
+        atomic_write(outputs[1], table_to_csv(table))
         write_table(outputs[2], facts.join(dealt, on="photo", how="left").sort("rank"))
         atomic_write(outputs[3], render(_page(run, system, shown, table, labels, seen, notes)))
 

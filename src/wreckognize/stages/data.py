@@ -13,6 +13,7 @@ from wreckognize.catalog import QUARANTINE_SCHEMA, SPLITS, Catalog
 from wreckognize.errors import LockError, TooManyFailuresError, UsageError
 from wreckognize.files import atomic_write, sha256_of, write_table
 from wreckognize.settings import SystemSettings
+from wreckognize.spreadsheet import table_to_csv
 from wreckognize.stages.alike import Links, find_links, hashes_of, links_inputs
 from wreckognize.stages.looking import teacher_predictions
 from wreckognize.stages.run import REVISIONS, Run
@@ -32,7 +33,7 @@ def collect(run: Run) -> None:
 
     study = run.study
     outputs = [run.path("catalog", f"{name}.parquet") for name in ("photos", "boxes", "quarantine", "tally")]
-    outputs.append(run.path("catalog", "reviewed.json"))
+    outputs += [run.path("catalog", "reviewed.json"), run.path("quarantine.csv")]
 
     def action() -> None:
         try:
@@ -45,7 +46,7 @@ def collect(run: Run) -> None:
             )
         except TooManyFailuresError as error:
             rows = pl.DataFrame(error.rows, schema=QUARANTINE_SCHEMA, orient="row")
-            atomic_write(run.path("quarantine.csv"), rows.write_csv())
+            atomic_write(run.path("quarantine.csv"), table_to_csv(rows))
             raise
         catalog, reviewed = _with_reviews(run, collected.catalog)
         _refuse_contradictions(catalog.photos)
@@ -53,7 +54,7 @@ def collect(run: Run) -> None:
         for path, table in zip(outputs[:4], tables, strict=True):
             write_table(path, table)
         atomic_write(outputs[4], json.dumps(reviewed, ensure_ascii=False, indent=1))
-        atomic_write(run.path("quarantine.csv"), collected.quarantine.write_csv())
+        atomic_write(outputs[5], table_to_csv(collected.quarantine))
         _say_collected(run, collected.tally)
         for sentence in reviewed["notes"]:
             run.progress.say(f"  note: {sentence}")

@@ -56,7 +56,7 @@ def findings(run: Run, names: Sequence[str]) -> Findings:
             checks[system.name] = shortcut_check(run, system, threshold=threshold)
 
     def action() -> None:
-        found = _find(run, systems, checks)
+        found = find(run, systems, checks)
         text = json.dumps(found.to_dict(), indent=1, ensure_ascii=False, allow_nan=False)
         atomic_write(output, text)
 
@@ -90,7 +90,14 @@ def _numbers(system: SystemSettings) -> range:
     return range(system.train.seeds if system.trained else 1)
 
 
-def _find(run: Run, systems: Sequence[SystemSettings], checks: Mapping[str, ShortcutCheck]) -> Findings:
+def find(run: Run, systems: Sequence[SystemSettings], checks: Mapping[str, ShortcutCheck]) -> Findings:
+    """All that can be said about these systems, from their stored predictions, thresholds and figures.
+
+    Args:
+        run: after the systems were evaluated, and `photo_traits`.
+        systems: in the order of the report.
+        checks: the check for shortcuts of each system that has one.
+    """
     study, settings = run.study, run.study.evidence
     photos = run.photos_of("test").drop("split")
     groups = photos.select("photo").join(run.split, on="photo", how="left", maintain_order="left")["group"]

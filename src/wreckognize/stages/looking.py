@@ -23,8 +23,8 @@ from wreckognize.inference.stream import StreamSettings
 from wreckognize.progress import Progress
 from wreckognize.settings import EngineSettings, SystemAsTeacher, SystemSettings, TeacherSettings
 from wreckognize.stages.run import REVISIONS, Run, versions
+from wreckognize.state import fingerprint_of
 from wreckognize.study.weights import is_random
-from wreckognize.workspace import fingerprint_of
 
 LATENCY_PHOTOS = 60
 

@@ -6,12 +6,14 @@ import importlib.metadata
 import json
 import os
 import platform
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from wreckognize.errors import LockError, UsageError
 from wreckognize.evaluation import writers
 from wreckognize.evaluation.box_level import TeacherAgreement, teacher_agreement
 from wreckognize.evaluation.comparison import (
@@ -32,12 +34,30 @@ from wreckognize.stages.deciding import frozen_threshold, threshold_stage
 from wreckognize.stages.learning import train_stage
 from wreckognize.stages.looking import Looker, predictions_stage
 from wreckognize.stages.run import REVISIONS, Run, versions
+from wreckognize.state import fingerprint_of
 from wreckognize.study.weights import is_random
-from wreckognize.workspace import fingerprint_of
+
+if TYPE_CHECKING:
+    from wreckognize.reporting.inputs import ReportInput
 
 LOOKS_FILE = "test.looks.jsonl"
+TEXT_FILES = ("comparison.json", "comparison.csv", "comparison.md", "decisions.csv")
+PAGE_FILE, MADE_FILE = "index.html", "made.json"
 AGREEMENT_CONFIDENCE = 0.25
 """The teacher's boxes count from here on where a system's boxes are compared with them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What the page says that follows from nothing else in the run's folder: ``report/made.json``.
+
+    Attributes:
+        created: when, as the page shows it.
+        environment: what it was made with: name, version.
+    """
+
+    created: str
+    environment: tuple[tuple[str, str], ...]
 
 
 def metrics_stage(system: SystemSettings, number: int = 0) -> str:
@@ -51,28 +71,17 @@ def evaluate(run: Run, system: SystemSettings, number: int = 0) -> None:
     latency = run.path("systems", system.name, "latency.json")
     output = folder / "metrics.json"
     predicted = run.workspace.digest(predictions_stage(system, "test", number))
+    look = look_digest(run, system, number)
 
     def action() -> None:
-        timing = json.loads(latency.read_text(encoding="utf-8"))
-        info = timing["info"]
-        (sha256,) = predicted.values()
-        threshold = frozen_threshold(run, system, number).chosen.threshold
-        photos = run.photos_of("test").drop("split")
-        seen = {"predictions": sha256, "threshold": threshold, "truth": _truth_of_test(run, photos)}
-        _note_look(run, system, fingerprint_of(seen))
-        predictions = pl.read_parquet(folder / "predictions" / "test.parquet")
-        figures = evaluate_system(
-            system.name,
-            photos,
-            run.catalog.boxes,
-            predictions,
-            threshold=threshold,
-            provenance=_provenance(run, system, number, info["weights_sha256"]),
-            agreement=_teacher_agreement(run, system, number, photos, predictions),
-            latency=Latency(**timing["latency"]),
-            context=LatencyContext(
-                info["device"], info["threads"], info["precision"], system.predict_imgsz, info["engine"]
-            ),
+        timed = json.loads(latency.read_text(encoding="utf-8"))["info"]["weights_sha256"]
+        _note_look(run, system, look)
+        figures = figures_of(
+            run,
+            system,
+            number,
+            provenance=_provenance(run, system, number, timed),
+            agrees=_has_own_eyes(run, system, number),
         )
         atomic_write(output, json.dumps(figures.to_dict(), indent=1, ensure_ascii=False, allow_nan=False))
 
@@ -90,6 +99,66 @@ def evaluate(run: Run, system: SystemSettings, number: int = 0) -> None:
         "seeds": system.train.seeds,
     }
     run.workspace.run_stage(metrics_stage(system, number), inputs, [output], action)
+    _require_look(run, system, look)
+
+
+def _require_look(run: Run, system: SystemSettings, digest: str) -> None:
+    """Make sure that the record of looks still holds the one that a system's figures came from.
+
+    Raises:
+        LockError: it does not: the record was cut, so nobody can say how often the test set was looked at.
+    """
+    from wreckognize.curate.looks import read_looks
+
+    file = run.path(LOOKS_FILE)
+    looks = (
+        read_looks(file.read_text(encoding="utf-8", errors="replace"), where=str(file)) if file.exists() else ()
+    )
+    if digest not in {look.digest for look in looks}:
+        raise LockError(
+            f"the record of looks at the test set does not hold the one that the figures of {system.name} came from",
+            where=str(file),
+            remedy="put the file back as the run wrote it, or start a new run in another folder with --out DIR",
+        )
+
+
+def figures_of(
+    run: Run, system: SystemSettings, number: int, *, provenance: Provenance, agrees: bool
+) -> SystemFigures:
+    """Figures of a system's ``number``-th training, from the stored predictions, threshold and timing.
+
+    Args:
+        run: after the predictions.
+        system: the system.
+        number: of the training.
+        provenance: where its weights come from.
+        agrees: whether its boxes are to be compared with the teacher's.
+    """
+    timing = json.loads(run.path("systems", system.name, "latency.json").read_text(encoding="utf-8"))
+    info = timing["info"]
+    photos = run.photos_of("test").drop("split")
+    predictions = pl.read_parquet(run.trained_folder(system, number) / "predictions" / "test.parquet")
+    return evaluate_system(
+        system.name,
+        photos,
+        run.catalog.boxes,
+        predictions,
+        threshold=frozen_threshold(run, system, number).chosen.threshold,
+        provenance=provenance,
+        agreement=_teacher_agreement(run, photos, predictions) if agrees else None,
+        latency=Latency(**timing["latency"]),
+        context=LatencyContext(
+            info["device"], info["threads"], info["precision"], system.predict_imgsz, info["engine"]
+        ),
+    )
+
+
+def look_digest(run: Run, system: SystemSettings, number: int) -> str:
+    """What tells one look at the test set from another: predictions, threshold, truth."""
+    (sha256,) = run.workspace.digest(predictions_stage(system, "test", number)).values()
+    threshold = frozen_threshold(run, system, number).chosen.threshold
+    truth = _truth_of_test(run, run.photos_of("test").drop("split"))
+    return fingerprint_of({"predictions": sha256, "threshold": threshold, "truth": truth})
 
 
 def _note_look(run: Run, system: SystemSettings, digest: str) -> None:
@@ -101,7 +170,7 @@ def _note_look(run: Run, system: SystemSettings, digest: str) -> None:
     from wreckognize.curate.looks import Look, add_look
 
     file = run.path(LOOKS_FILE)
-    before = file.read_text(encoding="utf-8") if file.exists() else ""
+    before = file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
     now = datetime.now(UTC).isoformat(timespec="seconds")
     atomic_write(file, add_look(before, Look(when=now, what=(system.name,), digest=digest)))
 
@@ -117,16 +186,16 @@ def _truth_of_test(run: Run, photos: pl.DataFrame) -> str:
     )
 
 
-def _teacher_agreement(
-    run: Run, system: SystemSettings, number: int, photos: pl.DataFrame, predictions: pl.DataFrame
-) -> TeacherAgreement | None:
-    """Agreement with the study's teacher; None where it did not look, and for the teacher's own weights."""
+def _has_own_eyes(run: Run, system: SystemSettings, number: int) -> bool:
+    """Whether its boxes may be compared with the study's teacher: it looked, and with other weights."""
     if "teacher" not in run.workspace.stages:
-        return None
+        return False
     teacher = Looker.of_teacher(run, run.study.teacher)
     own = Looker.of_system(run, system, number)
-    if own.identity["weights"] == teacher.identity["weights"]:
-        return None
+    return bool(own.identity["weights"] != teacher.identity["weights"])
+
+
+def _teacher_agreement(run: Run, photos: pl.DataFrame, predictions: pl.DataFrame) -> TeacherAgreement | None:
     boxes = pl.read_parquet(run.path("teacher", "predictions.parquet")).join(photos, on="photo", how="semi")
     return teacher_agreement(photos, boxes, predictions, confidence=AGREEMENT_CONFIDENCE)
 
@@ -179,19 +248,23 @@ def compare(run: Run, names: list[str]) -> Comparison:
 
 def report(run: Run, names: list[str], findings: Findings) -> Comparison:
     """Comparison, decisions and the page -> ``report/``."""
-    from wreckognize.reporting.verdicts_text import verdicts_markdown
+    from wreckognize.reporting.page import render, write_figures
 
     comparison = compare(run, names)
     folder = run.path("report")
-    files = ("comparison.json", "comparison.csv", "comparison.md", "decisions.csv", "index.html")
-    outputs = [folder / name for name in files]
+    outputs = [folder / name for name in (*TEXT_FILES, PAGE_FILE, MADE_FILE)]
 
-    def action() -> None:
-        atomic_write(outputs[0], writers.comparison_json(comparison))
-        atomic_write(outputs[1], writers.comparison_csv(comparison))
-        atomic_write(outputs[2], f"{writers.comparison_markdown(comparison)}\n{verdicts_markdown(findings)}")
-        atomic_write(outputs[3], _decisions(run, comparison))
-        _write_page(run, comparison, findings)
+    def action() -> list[Path]:
+        for name, text in report_texts(run, comparison, findings).items():
+            atomic_write(folder / name, text)
+        made = Made(datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"), environment())
+        page = page_input(run, comparison, findings, made)
+        atomic_write(folder / PAGE_FILE, render(page, run.progress))
+        plots = {folder / "figures" / name: data for name, data in write_figures(page).items()}
+        for file, data in plots.items():
+            atomic_write(file, data)
+        atomic_write(folder / MADE_FILE, json.dumps(asdict(made), indent=1, ensure_ascii=False))
+        return list(plots)
 
     digest = run.workspace.digest
     searched = run.path("search", SUMMARY_FILE)
@@ -209,6 +282,19 @@ def report(run: Run, names: list[str], findings: Findings) -> Comparison:
     return comparison
 
 
+def report_texts(run: Run, comparison: Comparison, findings: Findings) -> dict[str, str]:
+    """The files of ``report/`` that are text: name -> content."""
+    from wreckognize.reporting.verdicts_text import verdicts_markdown
+
+    texts = (
+        writers.comparison_json(comparison),
+        writers.comparison_csv(comparison),
+        f"{writers.comparison_markdown(comparison)}\n{verdicts_markdown(findings)}",
+        _decisions(run, comparison),
+    )
+    return dict(zip(TEXT_FILES, texts, strict=True))
+
+
 def _decisions(run: Run, comparison: Comparison) -> str:
     photos = run.photos_of("test").drop("split")
     tables = []
@@ -221,9 +307,9 @@ def _decisions(run: Run, comparison: Comparison) -> str:
     return writers.decisions_csv(tables)
 
 
-def _write_page(run: Run, comparison: Comparison, findings: Findings) -> None:
+def page_input(run: Run, comparison: Comparison, findings: Findings, made: Made) -> ReportInput:
+    """All that the page is drawn from."""
     from wreckognize.reporting.inputs import LABEL_PHOTO_SCHEMA, ReportInput, SystemReport
-    from wreckognize.reporting.page import render, write_figures
 
     systems = []
     for figures in comparison.systems:
@@ -239,9 +325,9 @@ def _write_page(run: Run, comparison: Comparison, findings: Findings) -> None:
             }
         predictions = pl.read_parquet(folder / "predictions" / "test.parquet")
         systems.append(SystemReport(figures.name, figures, predictions, **tables))
-    page = ReportInput(
+    return ReportInput(
         study=run.study.study,
-        created=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        created=made.created,
         notice=run.study.notice,
         comparison=comparison,
         systems=tuple(systems),
@@ -251,14 +337,11 @@ def _write_page(run: Run, comparison: Comparison, findings: Findings) -> None:
         quarantine=pl.read_parquet(run.path("catalog", "quarantine.parquet")),
         tally=pl.read_parquet(run.path("catalog", "tally.parquet")),
         shortfalls=(*split_notes(run), *_random_weights(run)),
-        environment=_environment(),
+        environment=made.environment,
         settings_yaml=run.study.resolved(),
         search=_search_in_words(run),
         findings=findings,
     )
-    atomic_write(run.path("report", "index.html"), render(page, run.progress))
-    for name, data in write_figures(page).items():
-        atomic_write(run.path("report", "figures", name), data)
 
 
 def _search_in_words(run: Run) -> str:
@@ -266,7 +349,14 @@ def _search_in_words(run: Run) -> str:
     file = run.path("search", SUMMARY_FILE)
     if not file.exists():
         return ""
-    found = SearchSummary(**json.loads(file.read_text(encoding="utf-8")))
+    try:
+        found = SearchSummary(**json.loads(file.read_bytes()))
+    except (ValueError, TypeError) as error:
+        raise UsageError(
+            "the summary of the search is not as it was written",
+            where=str(file),
+            remedy="run `wreckognize search` again, or remove the file: the report then says nothing of the search",
+        ) from error
     return "" if found.best is None else found.in_words()
 
 
@@ -279,7 +369,8 @@ def _random_weights(run: Run) -> list[str]:
     return [f"Random weights instead of published ones: {', '.join(users)}. Their figures say only that they ran."]
 
 
-def _environment() -> tuple[tuple[str, str], ...]:
+def environment() -> tuple[tuple[str, str], ...]:
+    """What the report is made with: name, version."""
     return (
         ("wreckognize", importlib.metadata.version("wreckognize")),
         ("Python", platform.python_version()),

@@ -6,10 +6,6 @@ made anew. So neither holds the run's folder, and photos can be exported while a
 
 from __future__ import annotations
 
-import csv
-import io
-import os
-import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,11 +14,10 @@ from pathlib import Path
 from typing import Literal
 
 import polars as pl
-import yaml
 
 from wreckognize.catalog import SPLITS, Catalog, SplitName
 from wreckognize.errors import UsageError
-from wreckognize.files import PART_SUFFIX, atomic_write
+from wreckognize.files import atomic_folder, atomic_write
 from wreckognize.progress import Progress, Silent
 from wreckognize.review import coco, labelstudio, yolo
 from wreckognize.review.answers import Incoming, check
@@ -44,7 +39,10 @@ from wreckognize.review.plan import Predicted, Task, plan
 from wreckognize.review.reading import read_answers
 from wreckognize.review.records import Merged, Review, merge, read_reviews, write_reviews
 from wreckognize.settings import SystemSettings
+from wreckognize.spreadsheet import rows_to_csv
+from wreckognize.stages.feedback import FeedbackTaken, feedback_place, read_feedback, take_photos
 from wreckognize.study import Study
+from wreckognize.study.reader import read_document
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +75,7 @@ class ImportResult:
         skipped: of these, photos that a person saw and skipped.
         conflicts: photos on which reviewers differ.
         conflicts_file: a table of them; None if there never was one.
+        feedback: what else became of corrections from the service; None: it was a tool's file.
     """
 
     file: Path
@@ -87,6 +86,7 @@ class ImportResult:
     skipped: int
     conflicts: tuple[Conflict, ...]
     conflicts_file: Path | None
+    feedback: FeedbackTaken | None = None
 
 
 def review_files(study: Study) -> tuple[Path, ...]:
@@ -187,20 +187,21 @@ def _write_export(target: Path, tasks: Sequence[Task], manifest: Manifest, progr
         case "yolo":
             files = yolo.files(tasks, manifest)
     files |= {MANIFEST: manifest_json(manifest), ORDER: order_csv(manifest).encode()}
-    part = target.with_name(f"{target.name}.{os.getpid()}{PART_SUFFIX}")
     try:
-        (part / PHOTOS).mkdir(parents=True)
-        copy_photos(tasks, manifest, part / PHOTOS, progress)
-        for name, content in files.items():
-            (part / name).parent.mkdir(exist_ok=True)
-            (part / name).write_bytes(content)
-        part.replace(target)
+        if target.is_dir():
+            target.rmdir()  # an empty one may be given
+        with atomic_folder(target) as part:
+            (part / PHOTOS).mkdir()
+            copy_photos(tasks, manifest, part / PHOTOS, progress)
+            for name, content in files.items():
+                (part / name).parent.mkdir(exist_ok=True)
+                (part / name).write_bytes(content)
     except OSError as error:
         raise UsageError(
-            f"the export cannot be written ({error.strerror})", where=str(target), remedy="give another --into DIR"
+            f"the export cannot be written ({error.strerror or error})",
+            where=str(target),
+            remedy="give another --into DIR",
         ) from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def import_review(
@@ -220,7 +221,8 @@ def import_review(
     Args:
         study: the study.
         run: its run's folder, after `collect`.
-        source: what came back: a file, or for YOLO a folder; None: only let entries decide.
+        source: what came back: a file, or for YOLO a folder; or where the service keeps corrections, a folder or a URL;
+            None: only let entries decide.
         now: the time, for answers whose file has none; ISO 8601.
         tool: that it is from; default: as it looks.
         reviewer: who answered; default: as the file says.
@@ -230,20 +232,26 @@ def import_review(
 
     Raises:
         UsageError: what came back is of another study, or has answers that cannot be right; all are named.
+        StorageError: the place of corrections cannot be read.
     """
     catalog = _catalog(study, run)
     files = review_files(study)
     stored = {file: read_reviews(file, study=study.study) for file in files if file.exists()}
-    incoming, checked = Incoming(), None
+    incoming, checked, photos = Incoming(), None, catalog.photos
+    read = None
     if source is not None:
-        incoming = read_answers(source, tool, catalog.photos, looked_at=looked_at, export=export)
-        checked = check(
-            incoming, catalog.photos, study=study.study, reviewer=_name(reviewer), now=now, where=str(source)
-        )
+        place = feedback_place(source, study) if tool is None else None
+        if place is not None:
+            read = read_feedback(study, place, catalog)
+            incoming, photos = read.incoming, read.photos
+        else:
+            incoming = read_answers(source, tool, photos, looked_at=looked_at, export=export)
+        checked = check(incoming, photos, study=study.study, reviewer=_name(reviewer), now=now, where=str(source))
     merged = merge(merge((), chain(*stored.values())).reviews, checked.reviews if checked else ())
     reviews = resolve(merged.reviews, choices)
+    feedback = take_photos(study, read, run) if read else None
     _write_reviews(study, files, stored, reviews)
-    conflicts = settle(of_these_files(reviews, catalog.photos)).conflicts
+    conflicts = settle(of_these_files(reviews, photos)).conflicts
     return ImportResult(
         file=files[0],
         named=bool(study.reviews),
@@ -253,6 +261,7 @@ def import_review(
         skipped=incoming.skipped,
         conflicts=conflicts,
         conflicts_file=_write_conflicts(files[0], conflicts),
+        feedback=feedback,
     )
 
 
@@ -280,11 +289,8 @@ def _write_conflicts(file: Path, conflicts: Sequence[Conflict]) -> Path | None:
     path = file.with_name(f"{file.stem}-conflicts.csv")
     if not conflicts and not path.exists():
         return None
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["photo", "reviewers", "why"])
-    writer.writerows([one.photo, ", ".join(one.reviewers), one.why] for one in conflicts)
-    atomic_write(path, text.getvalue())
+    rows = ([one.photo, ", ".join(one.reviewers), one.why] for one in conflicts)
+    atomic_write(path, rows_to_csv(["photo", "reviewers", "why"], rows))
     return path
 
 
@@ -292,7 +298,7 @@ def _catalog(study: Study, run: Path) -> Catalog:
     if not (run / "catalog" / "photos.parquet").exists():
         raise _not_yet(run, "collect")
     resolved = run / "study.yaml"
-    name = yaml.safe_load(resolved.read_text(encoding="utf-8"))["study"] if resolved.exists() else study.study
+    name = read_document(resolved).content.get("study") if resolved.exists() else study.study
     if name != study.study:
         raise UsageError(
             f"this is the run of the study {name!r}, not of {study.study!r}",
@@ -305,7 +311,14 @@ def _catalog(study: Study, run: Path) -> Catalog:
 def _read(file: Path, step: str) -> pl.DataFrame:
     if not file.exists():
         raise _not_yet(file, step)
-    return pl.read_parquet(file)
+    try:
+        return pl.read_parquet(file)
+    except pl.exceptions.PolarsError as error:
+        raise UsageError(
+            "the table is not as the run wrote it",
+            where=str(file),
+            remedy=f"let the run make it again: wreckognize {step} STUDY.yaml",
+        ) from error
 
 
 def _not_yet(where: Path, step: str) -> UsageError:

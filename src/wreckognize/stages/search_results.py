@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -17,6 +16,7 @@ from wreckognize.search.page import Page, render
 from wreckognize.search.records import SUMMARY_FILE, SearchSummary, Trial, best_of
 from wreckognize.search.words import said_of_value
 from wreckognize.settings import OBJECTIVES, Objective
+from wreckognize.spreadsheet import table_to_csv
 from wreckognize.stages.run import Run
 from wreckognize.stages.searching import Plan
 
@@ -60,6 +60,7 @@ def publish(run: Run, plan: Plan) -> None:
     """Write ``search/index.html``, ``trials.csv``, ``summary.json`` and ``best.yaml`` as things stand now."""
     folder = run.path("search")
     with held_file(folder / ".publish"):  # one process at a time, so that the last one knows most
+        _put_aside(folder, key=plan.folder.name)
         now = plan.store.trials()
         atomic_write(folder / "index.html", render(_page(run, plan, now)))
         atomic_write(folder / "trials.csv", _csv(plan, now))
@@ -70,6 +71,7 @@ def publish(run: Run, plan: Plan) -> None:
             made=sum(trial.counts for trial in now),
             judged=plan.judged.height,
             best=best.value if best is not None else None,
+            key=plan.folder.name,
         )
         atomic_write(folder / SUMMARY_FILE, json.dumps(asdict(summary), indent=1))
         if best is not None:
@@ -86,7 +88,21 @@ def publish(run: Run, plan: Plan) -> None:
                 ),
             )
         else:
-            (folder / BEST_FILE).unlink(missing_ok=True)  # of another search
+            (folder / BEST_FILE).unlink(missing_ok=True)  # of this search, when its trials were others
+
+
+def _put_aside(folder: Path, *, key: str) -> None:
+    """Keep what another search found, beside its trials, before this one's takes its place."""
+    file = folder / SUMMARY_FILE
+    if not file.exists():
+        return
+    before = json.loads(file.read_text(encoding="utf-8")).get("key", "")
+    if before in ("", key):
+        return
+    for name in (BEST_FILE, "trials.csv", "index.html", SUMMARY_FILE):  # the summary last: it says whose they are
+        if (folder / name).exists():
+            (folder / before).mkdir(exist_ok=True)
+            (folder / name).replace(folder / before / name)
 
 
 def result(run: Run, plan: Plan) -> SearchResult:
@@ -152,6 +168,4 @@ def _csv(plan: Plan, trials: Sequence[Trial]) -> str:
         }
         for trial in trials
     ]
-    buffer = io.BytesIO()
-    pl.DataFrame(rows, infer_schema_length=None).write_csv(buffer)
-    return buffer.getvalue().decode("utf-8")
+    return table_to_csv(pl.DataFrame(rows, infer_schema_length=None))

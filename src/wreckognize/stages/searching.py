@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from wreckognize.errors import MissingExtraError, StudyError, TrainingError, UsageError, WeightsError
-from wreckognize.files import atomic_write, claim, held_file, sha256_of, write_table
+from wreckognize.files import atomic_write, claim, held_file, read_sealed, sha256_of, write_sealed, write_table
 from wreckognize.labeling.policies import LabelResult, make_labels
 from wreckognize.reporting.wording import hide_folders
 from wreckognize.search.figures import Figures, missing_for, trial_figures
@@ -33,8 +33,8 @@ from wreckognize.stages.data import refuse_test_photos
 from wreckognize.stages.learning import Lesson, learn
 from wreckognize.stages.looking import Looker, look, teacher_predictions
 from wreckognize.stages.run import Run
+from wreckognize.state import fingerprint_of
 from wreckognize.study.weights import is_random
-from wreckognize.workspace import fingerprint_of
 
 if TYPE_CHECKING:
     from wreckognize.search.store import Asked, Store
@@ -44,7 +44,7 @@ REASON_LETTERS = 400
 _NOT_COMPARED: dict[str, Any] = {
     "name": True,
     "predict": {"device", "threshold"},
-    "train": {"device", "seeds"},
+    "train": {"device", "seeds", "cache"},
 }
 """Parts of a system that make no difference to its trials."""
 
@@ -366,8 +366,9 @@ def _labels(run: Run, plan: Plan, system: SystemSettings, folder: Path, name: st
             run, plan.system.teacher
         ):
             key = fingerprint_of(looker.identity)
-            file = plan.folder / "teachers" / f"{key[:16]}.parquet"
-            if not file.exists():
+            file = plan.folder / "teachers" / f"{key[:16]}.table"
+            seen = read_sealed(file)
+            if seen is None:
                 seen = look(
                     looker,
                     photos,
@@ -376,8 +377,8 @@ def _labels(run: Run, plan: Plan, system: SystemSettings, folder: Path, name: st
                     progress=run.progress,
                     description=f"teacher of {name}",
                 )
-                write_table(file, seen)
-            teacher = pl.read_parquet(file)
+                write_sealed(file, seen)
+            teacher = seen
     return make_labels(photos, split, plan.boxes, teacher, system.labels, system.limits, seed=run.study.seed)
 
 

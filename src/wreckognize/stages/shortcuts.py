@@ -91,34 +91,16 @@ def shortcut_check(run: Run, system: SystemSettings, *, threshold: float) -> Sho
         system: the system.
         threshold: its own, frozen before the test set was opened.
     """
-    folder = run.path("systems", system.name)
-    photos = run.photos_of("test").drop("split")
-    forms = forms_of(photos, traits_of_test(run))
-    alterations, notes = plan_alterations(forms, seed=run.study.seed)
+    alterations, _ = plan_alterations(_forms(run), seed=run.study.seed)
     looker = Looker.of_system(run, system)
     open_once = cache(looker.open)  # by the first stage that is not done yet
-    tables = {alteration.name: folder / "shortcuts" / f"{alteration.name}.parquet" for alteration in alterations}
     for alteration in alterations:
-        _look(run, system, looker, alteration, tables[alteration.name], open_once)
+        _look(run, system, looker, alteration, _table(run, system, alteration), open_once)
 
-    output = folder / "shortcuts.json"
+    output = run.path("systems", system.name, "shortcuts.json")
 
     def action() -> None:
-        scores = photo_scores(photos, pl.read_parquet(folder / "predictions" / "test.parquet"))
-        check = check_shortcuts(
-            system.name,
-            scores,
-            run.split.select("photo", "group"),
-            forms,
-            [
-                (alteration, _scores_of(alteration, pl.read_parquet(tables[alteration.name]), scores))
-                for alteration in alterations
-            ],
-            notes,
-            threshold=threshold,
-            level=run.study.evidence.level,
-            trained=system.trained,
-        )
+        check = check_of(run, system, threshold=threshold)
         atomic_write(output, json.dumps(check.to_dict(), indent=1, ensure_ascii=False, allow_nan=False))
 
     digest = run.workspace.digest
@@ -138,6 +120,36 @@ def shortcut_check(run: Run, system: SystemSettings, *, threshold: float) -> Sho
     for warning in check.warnings:
         run.progress.say(f"  warning: {system.name}: {warning}")
     return check
+
+
+def check_of(run: Run, system: SystemSettings, *, threshold: float) -> ShortcutCheck:
+    """The check for shortcuts, from the stored predictions on whole and altered photos."""
+    forms = _forms(run)
+    alterations, notes = plan_alterations(forms, seed=run.study.seed)
+    predictions = pl.read_parquet(run.path("systems", system.name, "predictions", "test.parquet"))
+    scores = photo_scores(run.photos_of("test").drop("split"), predictions)
+    return check_shortcuts(
+        system.name,
+        scores,
+        run.split.select("photo", "group"),
+        forms,
+        [
+            (alteration, _scores_of(alteration, pl.read_parquet(_table(run, system, alteration)), scores))
+            for alteration in alterations
+        ],
+        notes,
+        threshold=threshold,
+        level=run.study.evidence.level,
+        trained=system.trained,
+    )
+
+
+def _forms(run: Run) -> pl.DataFrame:
+    return forms_of(run.photos_of("test").drop("split"), traits_of_test(run))
+
+
+def _table(run: Run, system: SystemSettings, alteration: Alteration) -> Path:
+    return run.path("systems", system.name, "shortcuts", f"{alteration.name}.parquet")
 
 
 def _stage(system: SystemSettings, alteration: Alteration) -> str:

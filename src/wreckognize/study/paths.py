@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import os
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -23,17 +24,38 @@ def absolute(path: str | Path, folder: Path) -> Path:
 
 
 def matches(path: Path) -> list[Path]:
-    """What an absolute path stands for: itself if it exists, else what it matches as a glob, sorted.
+    """What a path stands for: itself if it exists, else what it matches as a glob, sorted.
+
+    Hidden files and folders match only a part that begins with a dot itself. ``**`` does not follow links to folders:
+    two that lead back to where they lie are 2^40 ways through a tree.
 
     Raises:
         OSError: a folder on the way cannot be read.
         ValueError: it is no path at all (it holds a NUL, say).
     """
-    if path.exists():
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        pass
+    else:  # a folder may really be called "a[1]", so what exists is no pattern
         return [path]
     if not _MAGIC.intersection(str(path)):
         return []
-    return sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor))))
+    asked = [part for part in path.parts if part.startswith(".")]
+    return sorted(
+        match
+        for match in set(Path(path.anchor).glob(str(path.relative_to(path.anchor))))
+        if all(fnmatch_any(part, asked) for part in match.parts if part.startswith("."))
+    )
+
+
+def fnmatch_any(name: str, patterns: Iterable[str]) -> bool:
+    """Whether a name fits one of these patterns.
+
+    >>> fnmatch_any(".git", [".*"]), fnmatch_any(".git", [])
+    (True, False)
+    """
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def is_glob(path: Path) -> bool:

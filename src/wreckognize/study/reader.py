@@ -23,6 +23,7 @@ Key = tuple[str | int, ...]
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 50
 MAX_VALUES = 20_000  # after aliases are expanded
+MAX_DIGITS = 400  # of a number: in base 60, as YAML has it, reading takes the square of their count
 
 _TAG = "tag:yaml.org,2002:"
 _EXPONENT = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)[eE][-+]?[0-9]+$")
@@ -34,15 +35,18 @@ _RESOLVERS: dict[str, list[tuple[str, re.Pattern[str]]]] = {
 
 
 class _Loader(yaml.SafeLoader):
-    """The safe loader, with ``1e-4`` a number as in YAML 1.2, and nesting bounded while it is read."""
+    """The safe loader, with ``1e-4`` a number as in YAML 1.2; nesting and length are bounded while it is read."""
 
-    depth = 0
+    depth = count = 0
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         self.depth += 1
+        self.count += 1
+        mark = parent.start_mark if parent else None
         if self.depth > MAX_DEPTH:
-            mark = parent.start_mark if parent else None
             raise yaml.MarkedYAMLError(problem=f"values nested more than {MAX_DEPTH} deep", problem_mark=mark)
+        if self.count > 2 * MAX_VALUES:  # keys count here as well
+            raise yaml.MarkedYAMLError(problem=f"more than {MAX_VALUES:,} values", problem_mark=mark)
         node: yaml.Node | None = super().compose_node(parent, index)
         self.depth -= 1
         return node
@@ -110,6 +114,8 @@ def parse_document(text: str, file: str) -> Document:
         _refuse(f"{file}:1", "a document without keys", "`key: value` lines, as in `study: my-study`")
     builder = _Builder(file)
     content = builder.value(node, ())
+    if not isinstance(content, dict):  # it has a tag
+        raise StudyError(builder.problems)
     return Document(content, builder.lines, tuple(builder.problems))
 
 
@@ -239,6 +245,8 @@ class _Builder:
         kind = node.tag.removeprefix(_TAG)
         constructor = yaml.constructor.SafeConstructor()
         try:
+            if kind in ("int", "float") and len(node.value) > MAX_DIGITS:
+                raise ValueError
             match kind:
                 case "str" | "value" | "merge":
                     return node.value
@@ -250,7 +258,7 @@ class _Builder:
                     return constructor.construct_yaml_int(node)
                 case "float":
                     return constructor.construct_yaml_float(node)
-        except (ValueError, KeyError, IndexError):
+        except (ValueError, KeyError, IndexError, OverflowError):
             self._problem(node, key, f"{node.value[:40]!r}, which is no {kind}", f"a value of the type {kind}")
             return None
         self._problem(node, key, f"the tag {node.tag}", "a plain value", "delete the tag")

@@ -1,0 +1,1 @@
+"""A detector as it is handed on: a self-contained folder (bundle), the gate before it, and verdicts by it."""

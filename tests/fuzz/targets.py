@@ -1,0 +1,480 @@
+"""What strangers' bytes meet: for each reader a function that may refuse them only as this package refuses things.
+
+A target takes any bytes and returns nothing. What it may raise is said beside it and taken as a refusal; anything else
+is a defect. `test_readers.py` runs all for seconds, `run.py` one of them for as long as one likes.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import io
+import json
+import os
+import re
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import polars as pl
+
+from wreckognize import images
+from wreckognize.catalog import PHOTO_SCHEMA
+from wreckognize.cli.console import harmless
+from wreckognize.collect import aihub, aihub_label, assemble, cocofile, yolo
+from wreckognize.collect.candidates import Candidate, Listed, box_array
+from wreckognize.collect.coco import read as read_coco
+from wreckognize.collect.helper import Answer, Request
+from wreckognize.collect.ledger import Ledger
+from wreckognize.collect.remembered import REMEMBERED_SCHEMA, Remembered
+from wreckognize.collect.walk import File
+from wreckognize.curate.hamming import near_pairs
+from wreckognize.curate.lock import read_lock
+from wreckognize.curate.looks import read_looks
+from wreckognize.curate.near import perceptual_hash
+from wreckognize.detectors.weights import read_card
+from wreckognize.errors import InputError, LockError, UsageError, WreckognizeError
+from wreckognize.evidence.thresholds import read_frozen
+from wreckognize.images import ImageHeader
+from wreckognize.inference.traits import jpeg_quality
+from wreckognize.progress import Silent
+from wreckognize.reporting.wording import visible
+from wreckognize.review import coco as review_coco
+from wreckognize.review import labelstudio
+from wreckognize.review import yolo as review_yolo
+from wreckognize.review.answers import Incoming, check
+from wreckognize.review.manifest import Exported, Manifest, read_manifest
+from wreckognize.review.metadata import without_metadata
+from wreckognize.review.records import read_reviews
+from wreckognize.settings import CocoSource, YoloSource
+from wreckognize.spreadsheet import cell
+from wreckognize.stages.finished import finished_system
+from wreckognize.state import read_state
+from wreckognize.study.build import build
+from wreckognize.study.overrides import apply_overrides
+from wreckognize.study.problems import Problems
+from wreckognize.study.reader import dump, parse_document
+
+STUDY = "claims"
+SHA256 = hashlib.sha256(b"photo").hexdigest()
+WIDTH, HEIGHT = 96, 64
+
+
+@dataclass(frozen=True)
+class Target:
+    """A reader, how it may refuse, and what the files it reads look like (`corpus`: a folder of good and odd ones)."""
+
+    run: Callable[[bytes], None]
+    refuses: tuple[type[WreckognizeError], ...]
+    kind: str
+
+    def __call__(self, data: bytes) -> bool:
+        """Whether the bytes were taken; False where they were refused as they may be."""
+        try:
+            self.run(data)
+        except self.refuses:
+            return False
+        return True
+
+
+TARGETS: dict[str, Target] = {}
+
+
+def target(
+    kind: str, *refuses: type[WreckognizeError]
+) -> Callable[[Callable[[bytes], None]], Callable[[bytes], None]]:
+    """Make a function a target of its own name; `kind` names its corpus."""
+
+    def register(run: Callable[[bytes], None]) -> Callable[[bytes], None]:
+        TARGETS[run.__name__] = Target(run, refuses, kind)
+        return run
+
+    return register
+
+
+@cache
+def _folder() -> Path:
+    """Where files lie for readers that take only files; gone when the process ends."""
+    keep = tempfile.TemporaryDirectory(prefix="wreckognize-fuzz-")
+    _kept.append(keep)
+    return Path(keep.name)
+
+
+_kept: list[tempfile.TemporaryDirectory[str]] = []
+
+
+def _file(name: str, data: bytes) -> Path:
+    path = _folder() / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return path
+
+
+# Labels and photos.
+
+
+@target("aihub", InputError)
+def aihub_labels(data: bytes) -> None:
+    reading = aihub_label.read_label(data)
+    again = aihub_label.decode_reading(aihub_label._ENCODER.encode(reading))
+    assert again.error == reading.error
+    if reading.error is None:
+        boxes = box_array(reading.boxes)
+        candidate = Candidate("a.jpg", "/a.jpg", boxes, tuple(reading.kinds), label_size=reading.size)
+        _placed(candidate)
+        pl.DataFrame({"claim": [reading.claim], "damage_types": [reading.damage_types]})
+        reading.claim.encode()
+
+
+def _placed(candidate: Candidate) -> None:
+    for header in (
+        ImageHeader(WIDTH, HEIGHT, WIDTH, HEIGHT, 1, "JPEG", "RGB", True, ()),
+        ImageHeader(HEIGHT, WIDTH, WIDTH, HEIGHT, 6, "JPEG", "RGB", False, ()),
+    ):
+        placed = assemble.place(candidate, header)
+        limits = [header.width, header.height] * 2
+        assert ((placed.boxes >= 0) & (placed.boxes <= limits)).all()
+        assert (placed.boxes[:, :2] < placed.boxes[:, 2:]).all()
+
+
+@target("coco", UsageError)
+def coco_file(data: bytes) -> None:
+    path = _file("instances.json", data)
+    photos = [File(name, "/photos") for name in ("a.jpg", "b.jpg", "c/a.jpg")]
+    cocofile.load(path, Ledger("s"))
+    for role, classes in (("normal", None), ("background", ("bench",))):
+        source = CocoSource(
+            name="s",
+            type="coco",
+            role=role,
+            images=Path("/photos"),
+            annotations=path,
+            classes=classes,
+            min_area=0.01,
+        )
+        ledger = Ledger("s")
+        wanted = Listed(read_coco(source, photos, ledger, Silent()))
+        for candidate in wanted.candidates(range(len(wanted.names))):
+            try:
+                _placed(candidate)
+            except InputError as error:
+                ledger.quarantine(candidate.path, error)
+        ledger.quarantine_table()
+        ledger.tally_table()
+        # Nothing is dropped: every photo is a candidate, in quarantine, or not wanted.
+        not_wanted = sum(row[3] for row in ledger.tally_table().rows() if row[1] == "not_wanted")
+        assert len(wanted.names) + ledger.failures + not_wanted >= len(photos)
+
+
+@target("yolo", InputError)
+def yolo_label(data: bytes) -> None:
+    path = _file("labels/a.txt", data)
+    source = YoloSource(
+        name="s", type="yolo", role="damaged", images=Path("/p"), labels=path.parent, names=("car", "dent", "dog")
+    )
+    ledger = Ledger("s")
+    found = yolo.read(source, [], [File("a.jpg", "/p")], ledger, Silent())
+    assert len(found) + ledger.failures + sum(row[3] for row in ledger.tally_table().rows()) >= 1
+    for candidate in found:
+        _placed(candidate)
+
+
+@target("photo", InputError)
+def photo(data: bytes) -> None:
+    header = images.read_header(data)
+    jpeg_quality(data)
+    images.verify(data)
+    pixels = images.decode(data)
+    assert pixels.shape == (header.height, header.width, 3)
+    hash_ = perceptual_hash(pixels)
+    assert hash_ is None or len(hash_) == 16
+
+
+@target("photo", InputError)
+def metadata(data: bytes) -> None:
+    header = images.verify(data)
+    bare = without_metadata(data)
+    if bare is None or not header.plain:
+        return
+    np.testing.assert_array_equal(images.decode(bare), images.decode(data))
+    for word in (b"Exif", b"ns.adobe", b"ICC_PROFILE", b"iTXt", b"tEXt"):
+        if header.format == "PNG":
+            assert word not in bare or word in b"".join(_idat(bare))
+
+
+def _idat(png: bytes) -> list[bytes]:
+    return [png]  # compressed pixels may hold any word by chance
+
+
+# What annotation tools give back.
+
+
+def _manifest(tool: str) -> Manifest:
+    photos = tuple(
+        Exported(
+            file=f"{number:06}-abc.jpg",
+            photo=f"s/{number}.jpg",
+            sha256=SHA256,
+            width=WIDTH,
+            height=HEIGHT,
+            split="train",
+            verdict="damaged",
+            boxes=((1.0, 2.0, 30.0, 40.0),),
+            drawn_by="labels of ver6",
+            why="",
+        )
+        for number in (1, 2)
+    )
+    return Manifest(study=STUDY, tool=tool, system="ver6", photos=photos)
+
+
+@cache
+def _catalog() -> pl.DataFrame:
+    rows = [
+        {
+            **dict.fromkeys(PHOTO_SCHEMA.names()),
+            "photo": f"s/{number}.jpg",
+            "sha256": SHA256,
+            "width": WIDTH,
+            "height": HEIGHT,
+        }
+        for number in (1, 2)
+    ]
+    return pl.DataFrame(rows, schema=PHOTO_SCHEMA)
+
+
+def _checked(incoming: Incoming) -> None:
+    now = "2026-11-24T10:00:00+00:00"
+    for review in check(incoming, _catalog(), study=STUDY, reviewer="anna", now=now, where="file").reviews:
+        for x1, y1, x2, y2 in review.boxes:
+            assert 0 <= x1 < x2 <= WIDTH
+            assert 0 <= y1 < y2 <= HEIGHT
+
+
+@target("label-studio", UsageError)
+def review_label_studio(data: bytes) -> None:
+    sizes = {f"s/{number}.jpg": (WIDTH, HEIGHT) for number in (1, 2)}
+    _checked(labelstudio.read(data, where="file", sizes=sizes))
+
+
+@target("review-coco", UsageError)
+def review_coco_file(data: bytes) -> None:
+    _checked(review_coco.read(data, _manifest("coco"), where="file", looked_at="all"))
+
+
+@target("review-yolo", UsageError)
+def review_yolo_files(data: bytes) -> None:
+    names, _, label = data.partition(b"\0")
+    text = names.decode("utf-8", "replace")
+    review_yolo.read_study(text)
+    classes = review_yolo.read_names(text, where="data.yaml")
+    labels = {"000001-abc": label.decode("utf-8", "replace")}
+    _checked(review_yolo.read(labels, classes, _manifest("yolo"), looked_at="all"))
+
+
+@target("reviews", UsageError)
+def reviews_file(data: bytes) -> None:
+    read_reviews(_file("reviews.json", data), study=STUDY)
+
+
+@target("manifest", UsageError)
+def review_manifest(data: bytes) -> None:
+    read_manifest(_file("export.json", data))
+
+
+# The study.
+
+
+@target("study", UsageError)
+def study_file(data: bytes) -> None:
+    document = parse_document(data.decode("utf-8", "replace"), "study.yaml")
+    problems = Problems("study.yaml", document.lines, {}, list(document.problems))
+    build(document.content, Path("/studies"), problems)
+    for problem in problems.found:
+        harmless(str(problem)).encode()
+    if not document.problems:
+        assert str(parse_document(dump(document.content), "again").content) == str(document.content)
+
+
+@cache
+def _good_study() -> dict[str, Any]:
+    return parse_document(_corpus_file("study", "good.yaml").decode(), "study.yaml").content
+
+
+@target("set", UsageError)
+def study_set(data: bytes) -> None:
+    content = copy.deepcopy(_good_study())
+    problems = Problems("study.yaml")
+    apply_overrides(content, data.decode("utf-8", "replace").splitlines(), problems)
+    build(content, Path("/studies"), problems)
+    for problem in problems.found:
+        harmless(str(problem)).encode()
+
+
+def _corpus_file(kind: str, name: str) -> bytes:
+    return (CORPUS / kind / name).read_bytes()
+
+
+CORPUS = Path(__file__).parent / "corpus"
+
+
+# What a run leaves, spoilt by somebody.
+
+
+@target("card", UsageError)
+def model_card(data: bytes) -> None:
+    weights = _file("card/best.safetensors", b"weights")
+    _file("card/model.json", data)
+    read_card(weights)
+
+
+@target("safetensors", UsageError)
+def safetensors_header(data: bytes) -> None:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    card = json.loads(_corpus_file("card", "good.json"))
+    card["sha256"] = hashlib.sha256(data).hexdigest()
+    weights = _file("safetensors/best.safetensors", data)
+    _file("safetensors/model.json", json.dumps(card).encode())
+    read_card(weights)
+    try:
+        load(data)
+    except (SafetensorError, KeyError, ValueError, TypeError) as error:  # as whoever loads tensors reports it
+        raise UsageError(str(error)) from error
+
+
+@target("lock", LockError)
+def lock_file(data: bytes) -> None:
+    read_lock(_file("test.lock.json", data))
+
+
+@target("looks", LockError)
+def looks(data: bytes) -> None:
+    read_looks(data.decode("utf-8", "replace"))
+
+
+@target("state", UsageError)
+def state(data: bytes) -> None:
+    read_state(_file("run/state.json", data).parent, mend=False)
+
+
+@target("threshold", UsageError)
+def threshold(data: bytes) -> None:
+    read_frozen(_file("threshold.json", data))
+
+
+@target("study", UsageError)
+def finished_run(data: bytes) -> None:
+    system = _folder() / "finished" / "systems" / "ver6"
+    _file("finished/systems/ver6/threshold.json", _corpus_file("threshold", "good.json"))
+    _file("finished/study.yaml", data)
+    finished_system(system)
+
+
+@target("cache")
+def caches(data: bytes) -> None:
+    """Bytes that fit no seal are passed over; a table under a seal is trusted like the run's other tables."""
+    remembered = Remembered(_file("cache/labels.cache", data), aihub.READER)
+    for content in remembered.lookup([b"/a", b"/b"])["content"]:
+        assert content is None or b"wreckognize aihub" in data
+
+
+@target("reading", UsageError)
+def cached_readings(data: bytes) -> None:
+    label = _file("labels/known.json", b"{}")
+    status = label.stat()
+    row = (os.fsencode(label), status.st_size, status.st_mtime_ns, data[:1][0] if data else 0, data[1:])
+    remembered = Remembered(_folder() / "cache" / "known.cache", aihub.READER)
+    table = pl.DataFrame([row], schema=REMEMBERED_SCHEMA, orient="row")
+    buffer = io.BytesIO()
+    table.write_parquet(buffer)
+    _file("cache/known.cache", remembered._head(buffer.getvalue()) + buffer.getvalue())
+    from wreckognize.settings import AihubSource
+
+    source = AihubSource(
+        name="s", type="aihub", role="damaged", images=Path("/p"), labels=label.parent, follow_links=True
+    )
+    ledger = Ledger("s")
+    wanted = aihub.read(source, [File("known.jpg", "/p")], ledger, Silent(), remembered)
+    for candidate in wanted.candidates(range(len(wanted.names))):
+        try:
+            _placed(candidate)
+        except InputError as error:
+            ledger.quarantine(candidate.path, error)
+    ledger.quarantine_table()
+
+
+@target("reading")
+def cached_photos(data: bytes) -> None:
+    path = _file("photos/a.jpg", b"not a photo")
+    status = path.stat()
+    assemble._recalled(os.fsencode(path), status.st_size, status.st_mtime_ns, data)
+
+
+@target("reading", UsageError)
+def helper_answers(data: bytes) -> None:
+    """What a helper process says is decoded, or counts as nothing said."""
+    import msgspec
+
+    for kind in (Request, Answer):
+        try:
+            msgspec.msgpack.Decoder(kind).decode(data)
+        except (msgspec.MsgspecError, ValueError):  # as `Helpers` takes them
+            continue
+
+
+# Names and numbers.
+
+_SEPARATORS = re.compile("[;\t\r\n]")
+_PASSED_OVER = "".join(map(chr, range(33))) + '\ufeff"'
+
+
+@target("name")
+def names(data: bytes) -> None:
+    name = os.fsdecode(data)
+    for text in (name, data.decode("utf-8", "replace"), data.decode("utf-16-le", "replace")):
+        shown = harmless(text)
+        shown.encode()
+        assert not any(ord(sign) < 32 and sign not in "\n\t" for sign in shown)
+        safe = cell(text)
+        assert cell(safe) == safe
+        for part in _SEPARATORS.split(safe):
+            assert not part.lstrip(_PASSED_OVER).startswith(("=", "+", "-", "@"))
+        assert "\n" not in visible(text)
+        File(text, "/p").stem.encode("utf-8", "surrogateescape" if text is name else "replace")
+
+
+@target("hashes")
+def hamming(data: bytes) -> None:
+    distance, rest = (data[0] % 65, data[1:201]) if data else (0, b"")
+    hashes = np.frombuffer(rest[: len(rest) // 8 * 8], dtype=np.uint64)
+    found = {
+        (int(i), int(j), int(k))
+        for left, right, apart in near_pairs(hashes, distance)
+        for i, j, k in zip(left, right, apart, strict=True)
+    }
+    numbers = [int(value) for value in hashes]
+    expected = {
+        (i, j, (numbers[i] ^ numbers[j]).bit_count())
+        for i in range(len(numbers))
+        for j in range(i + 1, len(numbers))
+        if (numbers[i] ^ numbers[j]).bit_count() <= distance
+    }
+    assert found == expected
+
+
+@target("hashes")
+def pixels(data: bytes) -> None:
+    width = 1 + (data[0] if data else 0) % 40
+    rows = max(1, len(data) // (3 * width))
+    array = np.frombuffer(data.ljust(3 * width * rows, b"\0")[: 3 * width * rows], np.uint8).reshape(
+        rows, width, 3
+    )
+    perceptual_hash(array)
+    assert cv2.cvtColor(array, cv2.COLOR_BGR2GRAY).shape == (rows, width)

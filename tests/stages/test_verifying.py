@@ -1,0 +1,229 @@
+"""`verify`: an untouched run holds, a changed byte anywhere is named, a figure that does not follow is found."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from studies import tree, write_study
+
+from wreckognize import pipeline
+from wreckognize.files import sha256_of
+from wreckognize.stages.verifying import differences, verify
+from wreckognize.state import State
+from wreckognize.study import Study
+
+NOT_HASHED = {
+    ".lock",
+    "state.json",
+}  # who held the folder last; and the record itself, which has a test of its own
+CHANGES = ["systems.ver6.train.seeds=2", "systems.ver6.predict.threshold=best_f1"]
+
+
+@pytest.fixture(scope="module")
+def finished(tiny_weights, tmp_path_factory):
+    root = tmp_path_factory.mktemp("verified")
+    file = write_study(root / "study", tiny_weights)
+    pipeline.run(Study.load(file, overrides=CHANGES), out=root / "run")
+    return root / "run"
+
+
+@pytest.fixture
+def copy(finished, tmp_path):
+    """The run again, to be spoilt; its photos are where they were."""
+    shutil.copytree(finished, tmp_path / "run", symlinks=True)
+    return tmp_path / "run"
+
+
+def wrong(found):
+    return [check for check in found.checks if check.outcome == "differs"]
+
+
+@pytest.mark.slow
+def test_an_untouched_run_holds_and_is_not_written_to(finished):
+    before = tree(finished)
+    found = verify(finished)
+    assert not wrong(found)
+    assert [check.what for check in found.checks if check.outcome == "not checked"] == []
+    assert tree(finished) == before
+    assert found.digest == sha256_of(finished / "state.json")
+
+
+@pytest.mark.slow
+def test_a_changed_byte_in_any_file_is_named(finished, copy):
+    names = sorted(
+        path.relative_to(copy).as_posix() for path in copy.rglob("*") if path.is_file() and not path.is_symlink()
+    )
+    for name in names:
+        content = bytearray((copy / name).read_bytes())
+        if name in NOT_HASHED or not content:
+            continue
+        content[len(content) // 2] ^= 1
+        (copy / name).write_bytes(content)
+    found = verify(copy, photos=False)
+    told = "\n".join(detail for check in wrong(found) for detail in check.details)
+    spoilt = [name for name in names if name not in NOT_HASHED and (copy / name).stat().st_size]
+    assert [name for name in spoilt if name not in told] == []
+
+
+@pytest.mark.slow
+def test_a_changed_byte_in_the_record_itself_is_named(copy):
+    text = (copy / "state.json").read_text()
+    place = text.index('"seconds": ') + len('"seconds": ')
+    changed = "8" if text[place] != "8" else "9"
+    (copy / "state.json").write_text(text[:place] + changed + text[place + 1 :])
+    (check,) = wrong(verify(copy, photos=False))
+    assert "state.json" in check.details[0]
+
+
+@pytest.mark.slow
+def test_a_figure_that_does_not_follow_is_found_though_all_hashes_were_made_to_fit(copy):
+    file = copy / "systems" / "ver6" / "metrics.json"
+    figures = json.loads(file.read_text())
+    figures["auc_damaged"] = 0.999
+    file.write_text(json.dumps(figures, indent=1))
+    forge(copy, "systems/ver6/metrics.json")
+    details = [detail for check in wrong(verify(copy, photos=False)) for detail in check.details]
+    assert any(detail.startswith("auc_damaged: 0.999 is recorded, ") for detail in details)
+    assert any("report/comparison.json" in detail for detail in details)  # it no longer agrees with the figures
+
+
+@pytest.mark.slow
+def test_a_changed_prediction_is_found_though_all_hashes_were_made_to_fit(copy):
+    file = copy / "systems" / "ver6" / "predictions" / "test.parquet"
+    table = pl.read_parquet(file)
+    table.with_columns(confidence=1 - pl.col("confidence")).write_parquet(file)
+    forge(copy, "systems/ver6/predictions/test.parquet")
+    found = verify(copy, photos=False)
+    assert {"figures of ver6", "ver6 in the record of looks"} <= {check.what for check in wrong(found)}
+
+
+@pytest.mark.slow
+def test_a_photo_that_changed_is_named_and_one_that_is_gone_is_counted(finished, copy):
+    photos = pl.read_parquet(copy / "catalog" / "photos.parquet")
+    (name, changed), (_, gone) = (
+        (photo, Path(path)) for photo, path in photos.select("photo", "path").head(2).rows()
+    )
+    kept = {path: (path.read_bytes(), path.stat()) for path in (changed, gone)}
+    try:
+        changed.write_bytes(kept[changed][0] + b"!")
+        (check,) = wrong(verify(copy))
+        assert check.what == "the photos of the sources"
+        assert name in check.details[0]
+        changed.write_bytes(kept[changed][0])
+        gone.unlink()
+        found = verify(copy)
+        assert not wrong(found)
+        assert any(
+            "1 are no longer" in check.details[0] for check in found.checks if check.outcome == "not checked"
+        )
+    finally:
+        for path, (content, status) in kept.items():
+            path.write_bytes(content)
+            os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+@pytest.mark.slow
+def test_the_same_study_gives_the_same_bytes(finished, tmp_path):
+    """Same study, seed, versions, processor and threads; what is measured (time) and when it was is left out."""
+    study = Study.load(finished.parent / "study" / "study.yaml", overrides=CHANGES)
+    pipeline.run(study, out=tmp_path / "again")
+    names = sorted(path.relative_to(finished).as_posix() for path in finished.rglob("*.parquet"))
+    names += ["quarantine.csv", "report/decisions.csv", "report/evidence.json"]
+    names += [path.relative_to(finished).as_posix() for path in finished.rglob("best.safetensors")]
+    timed = {"frozen_at", "locked"}
+    differing = [
+        name for name in names if content(finished / name, timed) != content(tmp_path / "again" / name, timed)
+    ]
+    assert len(names) > 20
+    assert differing == []
+    measured = {"ms_per_image", "ms_p95", "fps", "train_seconds"}
+    for file in finished.rglob("metrics.json"):
+        again = tmp_path / "again" / file.relative_to(finished)
+        assert content(file, measured) == content(again, measured)
+
+
+def content(file, left_out):
+    """The bytes of a file; of JSON, the values without some fields."""
+    if file.suffix != ".json":
+        return file.read_bytes()
+
+    def without(value):
+        if isinstance(value, dict):
+            return {key: without(item) for key, item in value.items() if key not in left_out}
+        return [without(item) for item in value] if isinstance(value, list) else value
+
+    return without(json.loads(file.read_text()))
+
+
+@pytest.mark.slow
+def test_the_command_says_what_differs_and_exits_with_1(copy):
+    page = copy / "report" / "index.html"
+    page.write_text(page.read_text().replace("<h1", "<h1 ", 1))
+    (copy / "notes.txt").write_text("mine")
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "wreckognize",
+            "verify",
+            str(copy),
+            "--no-photos",
+            "--out",
+            str(copy.parent / "v.json"),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 1, done.stderr
+    assert "report/index.html: its bytes are not those that were recorded" in done.stdout
+    assert "files that the run did not record: 1" in done.stdout
+    assert "notes.txt" in done.stdout
+    assert json.loads((copy.parent / "v.json").read_text())["holds"] is False
+
+
+def test_what_is_no_run_is_said(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "wreckognize", "verify", str(tmp_path)], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 2
+    assert "not a run's folder" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(min_size=1, max_size=2), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@given(values, values)
+def test_differences_are_there_if_and_only_if_values_differ(one, other):
+    assert differences(one, one) == []
+    assert bool(differences(one, other)) == (json.dumps(one, sort_keys=True) != json.dumps(other, sort_keys=True))
+
+
+def forge(run, name):
+    """Make the record fit a changed file, as somebody would who wants to hide the change."""
+    file = run / "state.json"
+    state = State.model_validate_json(file.read_bytes())
+    stages = {}
+    for stage, record in state.stages.items():
+        outputs = {
+            output: known.model_copy(update={"sha256": sha256_of(run / name)}) if output == name else known
+            for output, known in record.outputs.items()
+        }
+        stages[stage] = record.model_copy(update={"outputs": outputs})
+    file.write_text(state.model_copy(update={"stages": stages}).sealed().model_dump_json(indent=1))
