@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import io
 import threading
+import tracemalloc
 from dataclasses import replace
 
 import cv2
@@ -322,6 +324,29 @@ def test_a_client_that_goes_frees_its_places(served, engine, drawn):
         finally:
             go.set()
             engine.before = lambda batch: None
+
+
+def test_nothing_of_a_photo_is_kept(app, drawn):
+    async def many(count):
+        async with client(app) as asking:
+            for number in range(count):
+                data = drawn[number % len(drawn)].read_bytes() if number % 3 else b"junk" * 5000
+                await asking.post("/v1/inspect", content=data)
+
+    asyncio.run(many(30))  # caches are filled
+    gc.collect()
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        asyncio.run(many(90))
+        app.state.service.measures.log.events.clear()
+        gc.collect()
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert after - before < 100_000, "90 requests of 4 to 20 kB"
+    assert app.state.service.memory.held == 0
+    assert app.state.service.inspector.free_places == SETTINGS.places
 
 
 def test_the_model_says_what_it_is(app, served):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import signal
 import socket
 import threading
 import time
+from pathlib import Path
 from urllib.parse import urlparse
 
 import httpx
@@ -16,6 +18,8 @@ import pytest
 from services import PATIENCE, is_ready, running, until
 from wreckognize.cli.serving import bound
 from wreckognize.errors import UsageError
+
+REPOSITORY = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +83,20 @@ def test_two_lengths_and_other_tricks_of_smuggling_are_refused(service):
     for extra in (b"Content-Length: 1\r\nContent-Length: 2\r\n", b"Transfer-Encoding: gzip, chunked\r\n"):
         head = b"POST /v1/inspect HTTP/1.1\r\nHost: x\r\n" + extra + b"\r\n"
         assert talk(service.url, head)[:10] == b"HTTP/1.1 4" or b"HTTP/1.1 501" in talk(service.url, head)
+
+
+@pytest.mark.slow
+def test_no_request_spoiled_by_hand_is_a_5xx_but_503(service, drawn):
+    """The benchmark's, in small."""
+    file = REPOSITORY / "benchmarks" / "service_hostile.py"
+    spec = importlib.util.spec_from_file_location("service_hostile", file)
+    hostile = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(hostile)
+    statuses = hostile.by_hand(urlparse(service.url).port, 60, drawn[0].read_bytes())
+    assert statuses.total() == 60
+    assert len(statuses) > 3
+    assert not [status for status in statuses if status >= 500 and status != 503]
+    assert inspect(service.url, drawn[0].read_bytes()).status_code == 200
 
 
 def test_counts_and_drift_are_told(service, drawn):
