@@ -14,8 +14,8 @@ from wreckognize.training.curves import read_curves
 pytestmark = pytest.mark.slow
 
 STATE = "state.safetensors"
-# 3 batches an epoch and, once warmed up, a step every 2: gradients are pending at the end of the first epoch, and in the
-# third the first step is taken with the second batch.
+# 3 batches an epoch and, once warmed up, a step every 2: gradients are pending at the end of the first epoch, and in
+# the third the first step is taken with its second batch.
 COMMON = {"nbs": 8, "cache": "off"}
 
 
