@@ -1,4 +1,4 @@
-"""Writes the good files of the corpus anew: ``python tests/fuzz/make_corpus.py``. What fuzzing found is kept beside them."""
+"""Writes the good files of the corpus anew: ``python tests/fuzz/make_corpus.py``. What fuzzing found stays there."""
 
 from __future__ import annotations
 
@@ -74,7 +74,12 @@ def photos() -> None:
 
 
 def labels() -> None:
-    annotation = {"bbox": [30, 20, 12, 9], "damage": "Scratched", "category_id": "sc-1", "segmentation": [[[[1, 2]]]]}
+    annotation = {
+        "bbox": [30, 20, 12, 9],
+        "damage": "Scratched",
+        "category_id": "sc-1",
+        "segmentation": [[[[1, 2]]]],
+    }
     label = {"images": {"id": 1, "width": 96, "height": 64, "file_name": "a.jpg"}, "annotations": [annotation]}
     write("aihub/good.json", label)
     write("aihub/list.json", {"images": [label["images"]], "annotations": annotation})
@@ -207,7 +212,7 @@ def run() -> None:
 def threshold() -> str:
     from wreckognize.evidence.person import choose_third_answer
     from wreckognize.evidence.thresholds import FrozenThreshold, choose
-    from wreckognize.settings import ToAPersonSettings, ThresholdSettings
+    from wreckognize.settings import ThresholdSettings, ToAPersonSettings
 
     scores, truth = np.array([0.9, 0.8, 0.2, 0.05], np.float32), np.array([True, True, False, False])
     groups = np.array(["a", "b", "c", "d"])

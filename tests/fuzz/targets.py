@@ -85,7 +85,9 @@ class Target:
 TARGETS: dict[str, Target] = {}
 
 
-def target(kind: str, *refuses: type[WreckognizeError]) -> Callable[[Callable[[bytes], None]], Callable[[bytes], None]]:
+def target(
+    kind: str, *refuses: type[WreckognizeError]
+) -> Callable[[Callable[[bytes], None]], Callable[[bytes], None]]:
     """Make a function a target of its own name; `kind` names its corpus."""
 
     def register(run: Callable[[bytes], None]) -> Callable[[bytes], None]:
@@ -147,7 +149,13 @@ def coco_file(data: bytes) -> None:
     cocofile.load(path, Ledger("s"))
     for role, classes in (("normal", None), ("background", ("bench",))):
         source = CocoSource(
-            name="s", type="coco", role=role, images=Path("/photos"), annotations=path, classes=classes, min_area=0.01
+            name="s",
+            type="coco",
+            role=role,
+            images=Path("/photos"),
+            annotations=path,
+            classes=classes,
+            min_area=0.01,
         )
         ledger = Ledger("s")
         wanted = Listed(read_coco(source, photos, ledger, Silent()))
@@ -465,6 +473,8 @@ def hamming(data: bytes) -> None:
 def pixels(data: bytes) -> None:
     width = 1 + (data[0] if data else 0) % 40
     rows = max(1, len(data) // (3 * width))
-    array = np.frombuffer(data.ljust(3 * width * rows, b"\0")[: 3 * width * rows], np.uint8).reshape(rows, width, 3)
+    array = np.frombuffer(data.ljust(3 * width * rows, b"\0")[: 3 * width * rows], np.uint8).reshape(
+        rows, width, 3
+    )
     perceptual_hash(array)
     assert cv2.cvtColor(array, cv2.COLOR_BGR2GRAY).shape == (rows, width)
