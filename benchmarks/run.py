@@ -17,6 +17,7 @@ import collecting
 import commands
 import figures
 import material
+import memory
 import predictions
 import table
 import training
@@ -41,7 +42,10 @@ SECTIONS: dict[str, Callable[[Ground], Iterator[Row]]] = {
     "predictions": lambda ground: predictions.rows(
         material.find(ground.own("predictions")), ground.own("engines"), ground.long
     ),
-    "training": lambda ground: training.rows(material.find(ground.own("training")), ground.folder / "training"),
+    "memory": lambda ground: memory.rows(material.find(ground.own("memory")), 20_000 if ground.long else 2_048),
+    "training": lambda ground: training.rows(
+        material.find(ground.own("training")), ground.folder / "fine-tuning", ground.long
+    ),
     "collecting": lambda ground: iter(
         collecting.label_rows(ground.own("collecting"), 500_000 if ground.long else 50_000)
     ),

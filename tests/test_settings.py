@@ -41,3 +41,11 @@ def test_only_backgrounds_can_be_hard():
 
 def test_the_library_never_hears_of_seeds():
     assert "seeds" not in TrainSettings(seeds=3).library_settings()
+
+
+def test_where_photos_are_kept_is_ours_and_not_the_librarys():
+    assert TrainSettings().cache == "auto"
+    assert TrainSettings(cache=False).cache == "off"  # as YAML reads a bare `off`
+    assert "cache" not in TrainSettings(cache="ram").library_settings()
+    with pytest.raises(ValidationError, match="'auto', 'ram', 'disk' or 'off'"):
+        TrainSettings(cache=True)

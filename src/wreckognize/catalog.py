@@ -12,6 +12,7 @@ from typing import Literal, get_args
 
 import polars as pl
 
+from wreckognize.files import write_table
 from wreckognize.words import DAMAGE_TYPES as DAMAGE_TYPES
 from wreckognize.words import VEHICLE as VEHICLE
 
@@ -95,8 +96,8 @@ class Catalog:
 
     def write(self, folder: Path) -> None:
         """Write ``photos.parquet`` and ``boxes.parquet`` into an existing folder."""
-        self.photos.write_parquet(folder / "photos.parquet")
-        self.boxes.write_parquet(folder / "boxes.parquet")
+        write_table(folder / "photos.parquet", self.photos)
+        write_table(folder / "boxes.parquet", self.boxes)
 
     @classmethod
     def read(cls, folder: Path) -> Catalog:

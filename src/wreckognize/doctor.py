@@ -20,7 +20,7 @@ from wreckognize.settings import ScaleSettings, SourceBase, SystemSettings, Teac
 from wreckognize.study import STARTER, Study, is_random, resolve_weights
 from wreckognize.study.engines import EXPORT_MODULES, INSTALL
 from wreckognize.study.paths import count_files, matches
-from wreckognize.study.weights import starter_path
+from wreckognize.study.weights import needs_trust, starter_path
 from wreckognize.urls import url_of
 
 _PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".heic", ".heif")
@@ -54,7 +54,7 @@ _ENGINES = {
 """Packages of the extra ``[export]`` that run networks, and what is not to be had without them."""
 
 
-def diagnose(study: Path | None = None) -> list[Check]:
+def diagnose(study: Path | None = None, trust: Sequence[str] = ()) -> list[Check]:
     """Look at the machine and the installation, and at a study if one is named."""
     checks = [
         python_check(tuple(sys.version_info[:3])),
@@ -65,12 +65,13 @@ def diagnose(study: Path | None = None) -> list[Check]:
         optional_check(
             "ray", "not installed: one machine only, no photos by URL", 'pip install "wreckognize[ray]"'
         ),
+        optional_check("fastapi", "not installed: no `wreckognize serve`", 'pip install "wreckognize[serve]"'),
         starter_check(starter_path()),
         gpu_check(),
         Check("cores", True, str(_cores())),
         memory_check(_memory_bytes()),
     ]
-    return [*checks, *(study_checks(study) if study is not None else [disk_check(Path.cwd(), needed=_GIB)])]
+    return [*checks, *(study_checks(study, trust) if study is not None else [disk_check(Path.cwd(), needed=_GIB)])]
 
 
 def python_check(version: tuple[int, ...]) -> Check:
@@ -138,10 +139,10 @@ def disk_check(folder: Path, needed: int) -> Check:
     return Check("disk", True, found) if free >= needed else Check("disk", False, found, "free some, or use --out")
 
 
-def study_checks(path: Path) -> list[Check]:
+def study_checks(path: Path, trust: Sequence[str] = ()) -> list[Check]:
     """A study's problems one by one; or, if it has none, its sources, its weights and the disk it wants."""
     try:
-        study = Study.load(path)
+        study = Study.load(path, trust=trust)
     except StudyError as error:
         return _problem_checks(error.problems)
     photos = {source.name: _photo_count(source) for source in study.sources}
@@ -222,12 +223,16 @@ def _weights_check(name: str, weights: str) -> Check:
         return Check(label, None, f"{weights}: random weights", remedy)
     if weights == STARTER:
         return Check(label, None, "starter", "a tiny detector trained on drawn cars: for a first try only")
+    if needs_trust(Path(weights)):
+        return Check(label, None, f"{weights}: more than data, opened because you trust it", "prefer .safetensors")
     return Check(label, True, f"{weights} ({_megabytes(weights):.1f} MB)")
 
 
 def _megabytes(weights: str) -> float:
-    path = resolve_weights(weights, Path.cwd())
-    return path.stat().st_size / 1e6 if isinstance(path, Path) else float(_NETWORK_MB[path[len("yolov8")]])
+    """Of the weights of a study that was loaded, so that they are there."""
+    if is_random(weights):
+        return float(_NETWORK_MB[weights[len("yolov8")]])
+    return (starter_path() if weights == STARTER else Path(weights)).stat().st_size / 1e6
 
 
 def _disk_needed(systems: Sequence[SystemSettings], photos: int) -> int:

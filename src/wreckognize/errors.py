@@ -8,11 +8,13 @@ WreckognizeError               what, where, what to do; carries the exit code of
 |  |- MissingExtraError        2: an optional part of the package is not installed
 |  |- StorageError             2: object storage is not there, may not be read, or keeps failing
 |  |- ClusterError             2: other machines cannot be used, or failed too often
+|  |- DownloadError            2: a file cannot be fetched
 |  |- WeightsError             2: weights are missing or are not what they were said to be
 |  `- BundleError              2: a bundle is missing something, was changed, or is of another version
 |- GuardError                  1: a guard or gate said no
 |  |- LeakError                1: photos stand on both sides of the split
 |  |- LockError                1: the locked test set would change
+|  |- HashError                1: a file that was fetched is not the one that was asked for
 |  |- ParityError              1: an exported model does not decide as the original does
 |  `- TooManyFailuresError     1: more of a source failed than the study allows
 |- TrainingError               1: a training process ended without a result
@@ -125,6 +127,10 @@ class BundleError(UsageError):
     """A bundle is missing something, was changed since it was written, or is of another version."""
 
 
+class DownloadError(UsageError):
+    """A file cannot be fetched; the message says where to put it by hand."""
+
+
 class GuardError(WreckognizeError):
     """A guard or gate said no."""
 
@@ -153,6 +159,10 @@ class ParityError(GuardError):
     def __init__(self, what: str, *, remedy: str, photos: Sequence[str] = ()) -> None:
         self.photos = tuple(photos)
         super().__init__(what, remedy=remedy)
+
+
+class HashError(GuardError):
+    """A file that was fetched is not the one that was asked for."""
 
 
 class TooManyFailuresError(GuardError):

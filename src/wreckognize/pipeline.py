@@ -33,6 +33,7 @@ from wreckognize.stages import (
 )
 from wreckognize.stages.run import Run
 from wreckognize.study import Study
+from wreckognize.urls import url_of
 from wreckognize.workspace import open_workspace
 
 Until = Literal["collect", "split", "label", "train", "evaluate", "report"]
@@ -72,7 +73,8 @@ def run(
 
     Args:
         study: loaded and checked.
-        out: the run's folder; default ``runs/<study>`` below the current folder.
+        out: the run's folder; default ``runs/<study>`` below the current folder. A URL (``s3://bucket/prefix``): the
+            default folder, kept there as well.
         until: the last step to do.
         only: names of the systems to work on (and those they learn from); default all. The report also shows the
             systems that were evaluated before.
@@ -88,18 +90,20 @@ def run(
         raise UsageError(
             "the reason is empty", where="--unlock", remedy="say why the test set changes; the report shows it"
         )
-    folder = Path(out) if out is not None else Path("runs") / study.study
+    url = None if out is None else url_of(out)
+    folder = Path("runs") / study.study if out is None or url is not None else Path(out)
     systems = chosen_systems(study, only)
     progress = progress or Silent()
     with (
         open_workspace(folder.absolute()) as workspace,
+        scaling.kept(study, url, workspace, progress),
         scaling.executor_of(study, workspace.root, progress) as executor,
     ):
         _say(progress, workspace.notes)
         run = Run(scaling.fetch(study, workspace.root, progress), workspace, progress, executor)
 
         _photos(run, until, unlock)
-        atomic_write(run.path("study.yaml"), study.resolved())
+        _record(run)
         teachers = {system.teacher.system for system in systems if isinstance(system.teacher, SystemAsTeacher)}
         for system in systems:
             _advance(run, system, until, teaches=system.name in teachers)
@@ -132,6 +136,12 @@ def search(
     """
     searching.require_extra()
     settings = study.search_settings()
+    if out is not None and url_of(out) is not None:
+        raise UsageError(
+            "a search works in a folder of this machine",
+            where=f"--out {out}",
+            remedy="give a folder; several machines share a search by its storage",
+        )
     *teachers, _ = chosen_systems(study, [settings.system])
     folder = Path(out) if out is not None else Path("runs") / study.study
     listener = progress or Silent()
@@ -145,7 +155,7 @@ def search(
         for teacher in teachers:
             _advance(run, teacher, "train", teaches=True)
         if not workspace.shared:
-            atomic_write(run.path("study.yaml"), study.resolved())
+            _record(run)
         plan = searching.prepare(run, settings)
         workspace.share()
         searching.make_trials(run, plan, lambda: search_results.publish(run, plan))
@@ -155,6 +165,13 @@ def search(
 def _say(progress: Progress, notes: Sequence[str]) -> None:
     for note in notes:
         progress.say(f"  note: {note}")
+
+
+def _record(run: Run) -> None:
+    """The study as it is run -> ``study.yaml``; left alone where it says so already."""
+    file, text = run.path("study.yaml"), run.study.resolved()
+    if not file.exists() or file.read_text(encoding="utf-8") != text:
+        atomic_write(file, text)
 
 
 def _photos(run: Run, until: Until, unlock: str | None) -> None:

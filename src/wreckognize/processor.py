@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from functools import cache
 from pathlib import Path
 
@@ -25,6 +26,15 @@ def sees_gpu() -> bool:
     return Path("/dev/nvidiactl").exists()
 
 
+def tensorrt_here() -> bool:
+    """Whether an ONNX Runtime is installed that was built with TensorRT; imports it."""
+    try:
+        import onnxruntime
+    except ImportError:
+        return False
+    return "TensorrtExecutionProvider" in onnxruntime.get_available_providers()
+
+
 def has_int8() -> bool:
     """Whether the processor has dot products of int8; without them int8 gains little."""
     return bool(_flags() & _INT8_FLAGS)
@@ -42,3 +52,44 @@ def _flags(file: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
         if name.strip() in ("flags", "Features"):
             return frozenset(value.split())
     return frozenset()
+
+
+def memory_available() -> int:
+    """Bytes of memory that may be taken without driving others out; a container's limit counts. 0 if not known."""
+    try:
+        text = Path("/proc/meminfo").read_text(encoding="ascii")
+    except OSError:
+        return 0
+    found = next(
+        (int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith("MemAvailable:")), 0
+    )
+    return min([found, *_container_room()])
+
+
+def _container_room(folder: Path = Path("/sys/fs/cgroup")) -> list[int]:
+    """What a container's limit leaves, as its cgroup (version 2, or 1 for memory) says; none where there is no limit.
+
+    Pages of files that it holds are counted as free: they are given up when room is wanted.
+    """
+    for limit, used, stat, cached in (
+        ("memory.max", "memory.current", "memory.stat", "inactive_file"),
+        (
+            "memory/memory.limit_in_bytes",
+            "memory/memory.usage_in_bytes",
+            "memory/memory.stat",
+            "total_inactive_file",
+        ),
+    ):
+        try:
+            most, taken = (int((folder / name).read_text(encoding="ascii")) for name in (limit, used))
+            lines = (folder / stat).read_text(encoding="ascii").splitlines()
+        except (OSError, ValueError):  # no such file, or "max"
+            continue
+        pages = next((int(line.split()[1]) for line in lines if line.startswith(f"{cached} ")), 0)
+        return [max(most - taken + pages, 0)]
+    return []
+
+
+def disk_free(folder: Path) -> int:
+    """Bytes that may be written on the disk of ``folder``."""
+    return shutil.disk_usage(folder).free

@@ -149,12 +149,14 @@ class GroupSettings(Settings):
     cosine: Annotated[float, Field(strict=True, gt=0, le=1, allow_inf_nan=False)] | None = 0.975
 
 
-Engine = Literal["torch", "openvino", "onnxruntime", "auto"]
+Engine = Literal["torch", "compiled", "openvino", "onnxruntime", "tensorrt", "auto"]
 PrecisionName = Literal["float32", "bfloat16", "float16", "int8"]
 ENGINE_PRECISIONS: dict[str, tuple[PrecisionName, ...]] = {
     "torch": ("float32", "bfloat16", "float16"),
+    "compiled": ("float32", "bfloat16", "float16"),
     "openvino": ("float32", "bfloat16", "int8"),
     "onnxruntime": ("float32",),
+    "tensorrt": ("float16",),
     "auto": ("float32",),  # it chooses the precision too
 }
 """What each engine offers; whether the machine has it is another question."""
@@ -201,6 +203,11 @@ class LabelSettings(Settings):
     human: Switch = False  # human boxes, where they exist, are the labels (from ver6 on)
 
 
+def _switch_as_cache(value: object) -> object:
+    """YAML reads a bare ``off`` as false."""
+    return "off" if value is False else value
+
+
 class TrainSettings(BaseModel):
     """Training settings: the recipes' own, and any other that Ultralytics knows (kept in ``model_extra``)."""
 
@@ -215,13 +222,18 @@ class TrainSettings(BaseModel):
     patience: Index = 15
     close_mosaic: Index | None = None  # None: the library's default
     device: str | Index | tuple[Index, ...] | None = None
+    cache: Annotated[Literal["auto", "ram", "disk", "off"], BeforeValidator(_switch_as_cache)] = (
+        "auto"  # where photos are kept once they are decoded; changes no result
+    )
     seeds: Annotated[int, Field(strict=True, ge=1, le=20)] = (
         1  # how many times it is trained, each from its own seed
     )
 
     def library_settings(self) -> dict[str, Any]:
         """What is handed to the library, without what was left to its defaults."""
-        return {key: value for key, value in self.model_dump(exclude={"seeds"}).items() if value is not None}
+        return {
+            key: value for key, value in self.model_dump(exclude={"seeds", "cache"}).items() if value is not None
+        }
 
 
 ThresholdRule = Literal[

@@ -46,6 +46,7 @@ class Workspace:
         lock_descriptor: the open file that the lock belongs to; a child that inherits it holds the folder too.
         shared: whether others hold it as well, so that no stage can be done.
         notes: what was found wrong with the folder when it was opened, in words.
+        after_stage: called when a stage was done and recorded.
     """
 
     def __init__(self, root: Path, lock: int, state: State, *, shared: bool, notes: Sequence[str] = ()) -> None:
@@ -53,8 +54,14 @@ class Workspace:
         self.lock_descriptor = lock
         self.shared = shared
         self.notes = tuple(notes)
+        self.after_stage: Callable[[], None] = lambda: None
         self._state = state
         self._spoilt: set[str] = set()
+
+    def read_again(self) -> None:
+        """Take up a record of finished stages that was put into the folder since."""
+        self._state, notes = read_state(self.root, mend=not self.shared)
+        self.notes = (*self.notes, *notes)
 
     def path(self, *parts: str) -> Path:
         """A path below the run's folder."""
@@ -127,6 +134,7 @@ class Workspace:
         )
         self._keep(stages={**self._state.stages, stage: record})
         self._spoilt.discard(stage)
+        self.after_stage()
         return True
 
     def _keep(self, **changes: Any) -> None:

@@ -55,7 +55,7 @@ def test_a_card_of_another_architecture_is_refused(copied):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.pt", b"not a checkpoint", "cannot be read|can be read safely"),
+        ("a.pt", b"not a checkpoint", "not a checkpoint"),
         ("a.bin", b"", "of the kind"),
         ("missing.pt", None, "No such file"),
     ],
@@ -76,7 +76,9 @@ def test_a_pickle_that_would_run_code_is_refused(tmp_path):
             return os.mkdir, (str(tmp_path / "ran"),)
 
     torch.save({"model": Bomb()}, tmp_path / "bomb.pt")
-    with pytest.raises(WeightsError, match="safely"):
+    with pytest.raises(
+        WeightsError, match=r"refused: .* it calls for posix\.mkdir(.|\n)*--trust sha256:[0-9a-f]{64}"
+    ):
         load_network(str(tmp_path / "bomb.pt"))
     assert not (tmp_path / "ran").exists()
 

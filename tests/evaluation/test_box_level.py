@@ -12,6 +12,7 @@ from pycocotools.cocoeval import COCOeval
 from wreckognize.catalog import BOX_SCHEMA, PREDICTION_SCHEMA
 from wreckognize.errors import UsageError
 from wreckognize.evaluation.box_level import box_figures
+from wreckognize.evaluation.curves import precision_recall_of
 
 SIDES = ("x1", "y1", "x2", "y2")
 CAR = (100, 100, 200, 180)
@@ -111,6 +112,26 @@ def test_map_agrees_with_pycocotools(make_photos, seed, crowds, ties):
         place = np.searchsorted(result.curve.recall, np.linspace(0, 1, 101), side="left")
         sampled = np.append(envelope, 0.0)[place]
         np.testing.assert_allclose(sampled, expected.eval["precision"][0, :, 0, 0, 2], atol=1e-9)
+
+
+@pytest.mark.parametrize("crowds", [0.0, 0.3])
+@pytest.mark.parametrize("ties", [False, True])
+def test_every_point_of_the_curve_is_that_of_pycocotools_matches(make_photos, crowds, ties):
+    boxes, predictions = random_collection(7, photos=60, crowds=crowds, ties=ties)
+    names = [f"s/{number:03}.jpg" for number in range(60)]
+    photos = make_photos(*((name, "normal") for name in names), box_truth=[True] * 60)
+
+    result = box_figures(photos, boxes, predictions)
+    images = [image for image in reference(names, boxes, predictions).evalImgs[:60] if image is not None]
+
+    right = np.array([hit > 0 for image in images for hit in image["dtMatches"][0]])
+    counted = ~np.array([bool(skip) for image in images for skip in image["dtIgnore"][0]])
+    confidence = np.array([score for image in images for score in image["dtScores"]])
+    assert counted.all() == (crowds == 0)
+    expected = precision_recall_of(right[counted], confidence[counted], int((~boxes["crowd"]).sum()))
+    assert result is not None
+    for name in ("precision", "recall", "thresholds"):
+        np.testing.assert_array_equal(getattr(result.curve, name), getattr(expected, name), err_msg=name)
 
 
 def test_the_order_of_the_rows_does_not_matter(make_photos):

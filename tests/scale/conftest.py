@@ -19,6 +19,8 @@ from wreckognize.scale.storage import Storage
 from wreckognize.settings import StorageSettings
 
 BUCKET = "photos"
+FRAMING = ("content-length", "transfer-encoding", "connection", "expect")
+"""Headers about how a message is sent, not about what it says."""
 
 
 class S3:
@@ -84,6 +86,7 @@ class Flaky:
             protocol_version = "HTTP/1.1"
 
             def pass_on(self) -> None:
+                sent = self.received()
                 with counting:
                     outer.requests += 1
                     doing = outer.how(outer.requests)
@@ -98,17 +101,30 @@ class Flaky:
                     self.connection.close()
                     return
                 connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-                connection.request(self.command, self.path, headers=dict(self.headers))
+                headers = {name: value for name, value in self.headers.items() if name.lower() not in FRAMING}
+                connection.request(self.command, self.path, body=sent, headers=headers)
                 response = connection.getresponse()
                 body = response.read()
                 self.answer(response.status, body, dict(response.getheaders()), cut=doing == "cut")
                 connection.close()
 
+            def received(self) -> bytes:
+                """The body, in whichever of HTTP's ways it comes."""
+                if self.headers.get("Transfer-Encoding", "") != "chunked":
+                    return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                parts = []
+                while size := int(self.rfile.readline().split(b";")[0], 16):
+                    parts.append(self.rfile.read(size))
+                    self.rfile.readline()
+                while self.rfile.readline().strip():
+                    """Trailing headers."""
+                return b"".join(parts)
+
             def answer(self, status: int, body: bytes, headers: dict[str, str], cut: bool = False) -> None:
                 try:
                     self.send_response(status)
                     for name, value in headers.items():
-                        if name.lower() not in ("content-length", "transfer-encoding", "connection"):
+                        if name.lower() not in FRAMING:
                             self.send_header(name, value)
                     length = headers.get("Content-Length", str(len(body)))
                     self.send_header("Content-Length", length if self.command == "HEAD" else str(len(body)))
@@ -119,7 +135,7 @@ class Flaky:
                 except OSError:  # the client has given up waiting, as it was made to
                     self.close_connection = True
 
-            do_GET = do_HEAD = pass_on
+            do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = pass_on
 
             def log_message(self, *_: object) -> None:
                 """Say nothing."""

@@ -60,6 +60,20 @@ def test_a_shared_disk_may_be_named_by_url(photos):
     assert storage.read(f"file://{photos}/notes.txt") == b"no photo"
 
 
+def test_what_is_written_is_there_whole_and_what_is_removed_is_gone(s3, flaky, tmp_path):
+    flaky.how = lambda number: "503" if number % 3 == 1 else "pass"
+    storage = Storage(s3.settings(endpoint=flaky.endpoint), pause=lambda _: None)
+    large = random.Random(2).randbytes(11 * 2**20)  # sent in several pieces
+    for data in (b"", b"small", large):
+        storage.write("s3://photos/written/one.bin", data)
+        assert s3.client.get_object(Bucket="photos", Key="written/one.bin")["Body"].read() == data
+    for _ in range(2):
+        storage.remove("s3://photos/written/one.bin")
+    assert storage.listing("s3://photos/written") == []
+    storage.write(f"file://{tmp_path}/below/one.bin", b"small")
+    assert (tmp_path / "below" / "one.bin").read_bytes() == b"small"
+
+
 def test_a_flaky_storage_is_asked_again_after_growing_pauses(s3, flaky, photos):
     url = s3.fill(photos, "flaky")
     chance = random.Random(5)
@@ -99,10 +113,16 @@ def test_no_such_bucket_and_no_permission_are_said_at_once(s3, photos):
     storage = Storage(s3.settings(), pause=pauses.append)
     with pytest.raises(StorageError, match="no such bucket: 'elsewhere'"):
         storage.listing("s3://elsewhere/photos")
+    with pytest.raises(StorageError, match="no such bucket: 'elsewhere'"):
+        storage.write("s3://elsewhere/new.txt", b"new")
     url = s3.fill(photos, "shut")
     s3.check_who_asks(True)
     try:
-        for asked in (lambda: storage.listing(url), lambda: storage.read(f"{url}/notes.txt")):
+        for asked in (
+            lambda: storage.listing(url),
+            lambda: storage.read(f"{url}/notes.txt"),
+            lambda: storage.write(f"{url}/new.txt", b"new"),
+        ):
             with pytest.raises(StorageError, match="no permission") as caught:
                 asked()
             assert "AWS_ACCESS_KEY_ID" in caught.value.remedy

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import checkpoints
 import pytest
 import yaml
 
@@ -48,7 +49,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"PK\x03\x04" if path.suffix == ".pt" else b"x")
+        path.write_bytes(b"x")
+    checkpoints.harmless(folder / "teacher.pt")
     (folder / "empty").mkdir()
     (folder / "empty.pt").touch()
     (folder / "empty.json").touch()

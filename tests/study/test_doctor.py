@@ -116,7 +116,7 @@ def test_what_several_lack_is_said_once_with_all_who_need_it(write, values):
     assert weights.found.count("yolov8x.pt") == 1
     for who in ("teacher", "systems.baseline", "systems.ver5"):
         assert f"{who} ({path}:" in weights.found
-    assert "releases page" in weights.remedy
+    assert "fetch weights yolov8x" in weights.remedy
 
 
 def test_two_sources_of_one_name_are_a_problem_here_too(write, values):

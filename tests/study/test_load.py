@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import checkpoints
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -244,7 +245,7 @@ UNTRAINED = st.fixed_dictionaries(
     ),
 )
 def test_a_resolved_study_is_the_same_study(tmp_path_factory, home, name, seed, teacher, systems):
-    (home / "starter.pt").write_bytes(b"PK\x03\x04")
+    checkpoints.harmless(home / "starter.pt")
     values = {"study": name, "seed": seed, "teacher": {"weights": "teacher.pt"} | teacher, "systems": systems}
     values["sources"] = [
         {

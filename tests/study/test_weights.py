@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import checkpoints
 import pytest
 
 from wreckognize.errors import WeightsError
@@ -19,13 +20,13 @@ def test_an_architecture_stays_a_name(tmp_path, size):
 def test_a_file_is_found_beside_the_study_and_by_its_absolute_path(tmp_path):
     (tmp_path / "deep").mkdir()
     path = tmp_path / "deep" / "best.pt"
-    path.write_bytes(b"PK\x03\x04")
+    checkpoints.harmless(path)
     assert resolve_weights("deep/../deep/best.pt", tmp_path) == path
     assert resolve_weights(str(path), tmp_path / "elsewhere") == path
 
 
 def test_a_link_keeps_its_name(tmp_path):
-    (tmp_path / "blob").write_bytes(b"PK\x03\x04")
+    checkpoints.harmless(tmp_path / "blob")
     (tmp_path / "yolov8x.pt").symlink_to(tmp_path / "blob")
     assert resolve_weights("yolov8x.pt", tmp_path) == tmp_path / "yolov8x.pt"
 
@@ -42,7 +43,7 @@ def test_safetensors_want_their_card(tmp_path, card):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("yolov8x.pt", "put it into FOLDER, or write yolov8x.yaml"),
+        ("yolov8x.pt", "fetch weights yolov8x --to FOLDER. downloads it, or write yolov8x.yaml"),
         ("other.pt", "relative to the study file"),
         ("yolov9x.yaml", r"of the kind '\.yaml'"),
         ("", "without an extension"),

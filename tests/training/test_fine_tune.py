@@ -6,10 +6,10 @@ import sys
 import textwrap
 import time
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 import yaml
+from trainings import go, processes_of
 
 from wreckognize.detectors.ultralytics import load_network
 from wreckognize.errors import TrainingError
@@ -17,37 +17,9 @@ from wreckognize.processor import has_bfloat16
 from wreckognize.progress import Silent
 from wreckognize.settings import TrainSettings
 from wreckognize.training.curves import read_curves
-from wreckognize.training.fine_tune import epochs_so_far, fine_tune, library_settings, read_result
+from wreckognize.training.fine_tune import epochs_so_far, library_settings, read_result
 
-SETTINGS = TrainSettings(epochs=3, imgsz=64, batch=4, freeze=2, lr0=1e-3, device="cpu")
-
-
-def go(layout, weights, settings=SETTINGS, progress=None):
-    folder = layout.folder.parent
-    return fine_tune(
-        str(weights),
-        layout,
-        settings,
-        folder,
-        seed=0,
-        name="tiny",
-        progress=progress or Silent(),
-        trained_on="blocks",
-    )
-
-
-def processes_of(folder):
-    """Ids of running processes that have ``folder`` on their command line."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                command = (entry / "cmdline").read_bytes()
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-            if str(folder).encode() in command and b"wreckognize.training.child" in command:
-                found.append(int(entry.name))
-    return found
+SETTINGS = {"epochs": 3}
 
 
 class StopAfterFirstEpoch(Silent):
@@ -79,12 +51,10 @@ sys.addaudithook(note)
 
 
 @pytest.fixture
-def calls_out(tmp_path, monkeypatch):
+def calls_out(tmp_path, at_start):
     """A file in which every Python process started from now on notes its attempts to reach a network."""
     log = tmp_path / "calls.log"
-    (tmp_path / "site").mkdir()
-    (tmp_path / "site" / "sitecustomize.py").write_text(WATCH.format(log=str(log)))
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
+    at_start(WATCH.format(log=str(log)))
     return log
 
 
@@ -96,7 +66,7 @@ def test_a_training_leaves_weights_and_curves_and_nothing_else(
     home.mkdir()
     monkeypatch.setenv("HOME", str(home))
     sources = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in (tmp_path / "photos").iterdir()}
-    result = go(training, tiny_weights)
+    result = go(training, tiny_weights, SETTINGS, trained_on="blocks")
     folder = training.folder.parent
     assert result == read_result(folder)
     assert (result.epochs_run, result.device, result.precision) == (3, "cpu", "float32")
@@ -107,54 +77,16 @@ def test_a_training_leaves_weights_and_curves_and_nothing_else(
     network = load_network(str(folder.parent / "weights" / "best.safetensors"))
     assert (network.names, network.sha256) == (("Vehicle",), result.weights_sha256)
     card = json.loads((folder.parent / "weights" / "model.json").read_text())
-    assert (card["trained_on"], card["imgsz"]) == ("blocks", 64)
+    assert (card["trained_on"], card["imgsz"]) == ("blocks", 32)
     used = yaml.safe_load((folder / "work" / "args.yaml").read_text())
     assert {name: used[name] for name in ("epochs", "imgsz", "batch", "freeze", "lr0", "optimizer", "patience")} == {
-        "epochs": 3, "imgsz": 64, "batch": 4, "freeze": 2, "lr0": 1e-3, "optimizer": "AdamW", "patience": 15,
+        "epochs": 3, "imgsz": 32, "batch": 4, "freeze": 2, "lr0": 1e-3, "optimizer": "AdamW", "patience": 15,
     }  # fmt: skip
     assert used["close_mosaic"] == 10  # the library's default, which the recipe leaves alone
     assert not list(folder.rglob("*.pt")), "pickles are left behind"
     assert list(home.iterdir()) == []
     assert not calls_out.exists(), calls_out.read_text()
     assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in sources} == sources
-
-
-@pytest.mark.slow
-def test_an_interrupted_training_goes_on_after_its_last_epoch(training, tiny_weights):
-    folder = training.folder.parent
-    with pytest.raises(KeyboardInterrupt):
-        go(training, tiny_weights, progress=StopAfterFirstEpoch())
-    assert processes_of(folder) == []
-    assert (folder / "checkpoint.pt").exists()
-    (folder / "work" / "weights" / "last.pt").write_bytes(b"torn by the kill")
-    result = go(training, tiny_weights)
-    events = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
-    starts = [event["epoch"] for event in events if event["event"] == "start"]
-    assert len(starts) == 2
-    assert starts[0] == 0
-    assert starts[1] >= 1
-    assert read_curves(folder / "work" / "results.csv")["epoch"].to_list() == [1, 2, 3]
-    assert result.epochs_run == 3
-
-
-@pytest.mark.slow
-def test_a_training_whose_last_step_was_lost_is_only_finished(training, tiny_weights):
-    folder = training.folder.parent
-    go(training, tiny_weights, SETTINGS.model_copy(update={"epochs": 1}))
-    first = (folder.parent / "weights" / "best.safetensors").read_bytes()
-    # As if the parent had been killed after the last epoch: the checkpoints stand, the result does not.
-    import torch
-
-    from wreckognize.detectors.ultralytics import import_library
-
-    import_library()
-    (folder / "result.json").unlink()
-    network = load_network(str(folder.parent / "weights" / "best.safetensors")).model.half()
-    for name in ("checkpoint.pt", "checkpoint-best.pt"):
-        torch.save({"epoch": 0, "model": None, "ema": network, "train_args": {}}, folder / name)
-    result = go(training, tiny_weights, SETTINGS.model_copy(update={"epochs": 1}))
-    assert result.epochs_run == 1
-    assert (folder.parent / "weights" / "best.safetensors").read_bytes() == first
 
 
 @pytest.mark.slow
@@ -169,18 +101,17 @@ def test_the_child_does_not_outlive_a_killed_parent(training, tiny_weights, tmp_
         from wreckognize.training.fine_tune import fine_tune
         from wreckognize.training.layout import Layout
         fine_tune({str(tiny_weights)!r}, Layout(Path({str(training.folder)!r}), 8, 4),
-                  TrainSettings(epochs=500, imgsz=64, batch=4, device="cpu"), Path({str(folder)!r}),
+                  TrainSettings(epochs=500, imgsz=64, batch=4, device="cpu", workers=2), Path({str(folder)!r}),
                   seed=0, name="tiny", progress=Silent())
         """)
     )
     parent = subprocess.Popen([sys.executable, str(script)])
     try:
         deadline = time.monotonic() + 120
-        while not (folder / "events.jsonl").exists():
+        while len(processes_of(folder)) < 3:  # the child and two that load photos
             assert time.monotonic() < deadline, (folder / "train.log").read_text()
             assert parent.poll() is None
-            time.sleep(0.1)
-        assert len(processes_of(folder)) == 1
+            time.sleep(0.05)
     finally:
         parent.send_signal(signal.SIGKILL)
         parent.wait()
@@ -193,7 +124,7 @@ def test_the_child_does_not_outlive_a_killed_parent(training, tiny_weights, tmp_
 SCORES = """
 import torch
 from ultralytics.models.yolo.detect import DetectionValidator
-from wreckognize.training.trainer import Validator
+from wreckognize.training.validator import Validator, in_float32
 
 DetectionValidator.init_metrics = DetectionValidator.update_metrics = lambda *_: None
 validator = Validator.__new__(Validator)
@@ -209,6 +140,16 @@ def area(*photos):
 
 print(area((1, [0.5, 0.75]), (0, [0.25]), (1, []), (0, []), (0, [0.5, 0.125]), (1, [0.5])))
 print(area((1, [0.5])), area((0, [0.5])), area((1, [float("nan")]), (0, [0.5])))
+
+class Loss:
+    updates = 2
+
+    def __call__(self, predictions, batch):
+        return predictions["boxes"].dtype, [map.dtype for map in predictions["maps"]]
+
+loss = in_float32(Loss())
+narrow = torch.zeros(2, dtype=torch.bfloat16)
+print(loss({"boxes": narrow, "maps": [narrow]}, {}), loss.updates, isinstance(loss, Loss))
 """
 
 
@@ -223,9 +164,10 @@ def test_after_each_epoch_photos_with_and_without_a_label_are_told_apart_by_thei
     )
     assert done.returncode == 0, done.stderr
     expected = roc_auc_score([1, 0, 1, 0, 0, 1], [0.75, 0.25, 0, 0, 0.5, 0.5])
-    found, unsaid = done.stdout.splitlines()
+    found, unsaid, loss = done.stdout.splitlines()
     assert float(found) == pytest.approx(expected)
     assert unsaid == "None None None"
+    assert loss == "(torch.float32, [torch.float32]) 2 True"
 
 
 def test_epochs_of_a_training_are_read_back(tmp_path):
@@ -234,11 +176,15 @@ def test_epochs_of_a_training_are_read_back(tmp_path):
         {"event": "epoch", "epoch": 1, "roc_area": 0.5},
         {"event": "epoch", "epoch": 2, "roc_area": None},
         {"event": "epoch", "epoch": 3, "roc_area": 0.75},
+        {"event": "note", "text": "about something"},
     ]
     (tmp_path / "events.jsonl").write_text(
         "".join(json.dumps(event) + "\n" for event in events) + '{"event": "epo'
     )
     assert epochs_so_far(tmp_path) == {1: 0.5, 3: 0.75}
+    with (tmp_path / "events.jsonl").open("a") as file:
+        file.write('\n{"event": "anew"}\n{"event": "epoch", "epoch": 1, "roc_area": 0.25}\n')
+    assert epochs_so_far(tmp_path) == {1: 0.25}, "epochs of a training that was given up"
     assert epochs_so_far(tmp_path / "nothing") == {}
 
 
@@ -246,17 +192,16 @@ def test_a_child_that_fails_is_quoted(training, tmp_path):
     with pytest.raises(
         TrainingError, match=r"tiny ended with exit code 1(?s:.*)the weights have no card(?s:.*)same command again"
     ):
-        go(training, tmp_path / "missing.safetensors")
+        go(training, tmp_path / "missing.safetensors", SETTINGS)
     assert processes_of(training.folder.parent) == []
 
 
 @pytest.mark.slow
-def test_bfloat16_on_a_cpu_survives_an_interruption(training, tiny_weights, tmp_path, monkeypatch):
+def test_bfloat16_on_a_cpu_survives_an_interruption(training, tiny_weights, tmp_path, at_start):
     """The precision of every forward pass, before and after, as the layers of the network see it."""
     log = tmp_path / "precisions.txt"
-    (tmp_path / "site").mkdir()
-    (tmp_path / "site" / "sitecustomize.py").write_text(
-        textwrap.dedent(f"""
+    at_start(
+        f"""
         import sys
         if "wreckognize.training.child" in " ".join(sys.orig_argv):
             import torch
@@ -268,10 +213,9 @@ def test_bfloat16_on_a_cpu_survives_an_interruption(training, tiny_weights, tmp_
                 return plain(input, inplace)
 
             torch.nn.functional.silu = noted
-        """)
+        """
     )
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
-    settings = TrainSettings(epochs=2, imgsz=64, batch=4, device="cpu", amp="bf16")
+    settings = {"epochs": 2, "amp": "bf16"}
     with pytest.raises(KeyboardInterrupt):
         go(training, tiny_weights, settings, progress=StopAfterFirstEpoch())
     can = has_bfloat16()
@@ -317,16 +261,7 @@ def test_the_lock_goes_to_the_child(training, tiny_weights):
                     raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
-            fine_tune(
-                str(tiny_weights),
-                training,
-                SETTINGS,
-                training.folder.parent,
-                seed=0,
-                name="tiny",
-                progress=Look(),
-                inherited=(descriptor,),
-            )
+            go(training, tiny_weights, SETTINGS, progress=Look(), inherited=(descriptor,))
         assert seen == [str(training.data_file)]
     finally:
         os.close(descriptor)

@@ -61,12 +61,16 @@ def refuse(*_):
     raise OSError(18, "Invalid cross-device link")
 
 
-def test_photos_are_linked_symbolically_or_copied_where_they_must_be(tmp_path, monkeypatch):
+def test_photos_are_linked_by_name_or_else_by_inode_or_copied(tmp_path, monkeypatch):
     source = draw_photo(tmp_path / "a.jpg", 2)
-    monkeypatch.setattr(os, "link", refuse)
-    link_photo(source, tmp_path / "b.jpg")
-    assert (tmp_path / "b.jpg").is_symlink()
+    before = source.stat()
+    link_photo(source, tmp_path / "linked.jpg")
+    assert (tmp_path / "linked.jpg").is_symlink()
+    assert source.stat() == before  # not even its count of links or its time of change
     monkeypatch.setattr(os, "symlink", refuse)
+    link_photo(source, tmp_path / "b.jpg")
+    assert source.stat().st_nlink == 2
+    monkeypatch.setattr(os, "link", refuse)
     link_photo(source, tmp_path / "c.jpg")
     assert not (tmp_path / "c.jpg").is_symlink()
     assert np.array_equal(cv2.imread(str(tmp_path / "c.jpg")), cv2.imread(str(source)))

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
+from wreckognize.cli import using
+from wreckognize.cli.fetching import fetch
+from wreckognize.cli.options import On, Trust
 from wreckognize.cli.reviewing import review
 
 app = typer.Typer(
@@ -21,6 +24,7 @@ app = typer.Typer(
 )
 
 app.add_typer(review, name="review")
+app.add_typer(fetch, name="fetch")
 
 StudyFile = Annotated[
     Path, typer.Argument(help="The study file (YAML).", metavar="STUDY.yaml", show_default=False)
@@ -29,18 +33,19 @@ Out = Annotated[
     Path | None,
     typer.Option("--out", help="The run's folder. Default: runs/STUDY below the current folder.", metavar="DIR"),
 ]
+OutOrUrl = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        help="The run's folder. Default: runs/STUDY below the current folder. With an s3:// URL that folder is brought "
+        "from there and kept there as well.",
+        metavar="DIR",
+    ),
+]
 Set = Annotated[
     list[str] | None,
     typer.Option(
         "--set", help="Set any field, e.g. systems.ver5.train.epochs=5. May be repeated.", metavar="KEY=VALUE"
-    ),
-]
-On = Annotated[
-    Literal["here", "ray"] | None,
-    typer.Option(
-        "--on",
-        help="Who looks at the photos: this process, or the machines of a Ray cluster (scale.address; without one, a "
-        "Ray on this machine). The tables are the same.",
     ),
 ]
 Only = Annotated[
@@ -67,11 +72,12 @@ def _run_until(
     only: list[str] | None,
     unlock: str | None = None,
     on: str | None = None,
+    trust: list[str] | None = None,
 ) -> None:
     from wreckognize.cli.running import run_study
 
     overrides = [*(set_ or []), *([f"scale.on={on}"] if on else [])]
-    run_study(study, step, out=out, overrides=overrides, only=only or [], unlock=unlock)
+    run_study(study, step, out=out, overrides=overrides, only=only or [], unlock=unlock, trust=trust or [])
 
 
 def _show_version(wanted: bool) -> None:
@@ -93,7 +99,13 @@ def _options(
 
 @app.command()
 def run(
-    study: StudyFile, out: Out = None, set_: Set = None, only: Only = None, unlock: Unlock = None, on: On = None
+    study: StudyFile,
+    out: OutOrUrl = None,
+    set_: Set = None,
+    only: Only = None,
+    unlock: Unlock = None,
+    on: On = None,
+    trust: Trust = None,
 ) -> None:
     """Do the whole study, from photos to report.
 
@@ -105,11 +117,18 @@ def run(
 
     Example: `wreckognize run study.yaml --only ver6`
     """
-    _run_until("report", study, out, set_, only, unlock, on)
+    _run_until("report", study, out, set_, only, unlock, on, trust)
 
 
 @app.command()
-def collect(study: StudyFile, out: Out = None, set_: Set = None, unlock: Unlock = None) -> None:
+def collect(
+    study: StudyFile,
+    out: OutOrUrl = None,
+    set_: Set = None,
+    unlock: Unlock = None,
+    on: On = None,
+    trust: Trust = None,
+) -> None:
     """Read all sources into the catalog; what cannot be used goes to quarantine.csv with the reason.
 
     Opens every photo once and writes to none. Leaves `RUN/catalog/photos.parquet`, `RUN/catalog/boxes.parquet` and
@@ -117,11 +136,18 @@ def collect(study: StudyFile, out: Out = None, set_: Set = None, unlock: Unlock 
 
     Example: `wreckognize collect study.yaml`
     """
-    _run_until("collect", study, out, set_, None, unlock)
+    _run_until("collect", study, out, set_, None, unlock, on, trust)
 
 
 @app.command()
-def split(study: StudyFile, out: Out = None, set_: Set = None, unlock: Unlock = None, on: On = None) -> None:
+def split(
+    study: StudyFile,
+    out: OutOrUrl = None,
+    set_: Set = None,
+    unlock: Unlock = None,
+    on: On = None,
+    trust: Trust = None,
+) -> None:
     """Collect, look at every photo once with the teacher, then split and lock the test set.
 
     Photos of one claim and photos that look alike stay together. Leaves `RUN/split.parquet` (train, val, test),
@@ -130,12 +156,18 @@ def split(study: StudyFile, out: Out = None, set_: Set = None, unlock: Unlock = 
 
     Example: `wreckognize split study.yaml`
     """
-    _run_until("split", study, out, set_, None, unlock, on)
+    _run_until("split", study, out, set_, None, unlock, on, trust)
 
 
 @app.command()
 def label(
-    study: StudyFile, out: Out = None, set_: Set = None, only: Only = None, unlock: Unlock = None, on: On = None
+    study: StudyFile,
+    out: OutOrUrl = None,
+    set_: Set = None,
+    only: Only = None,
+    unlock: Unlock = None,
+    on: On = None,
+    trust: Trust = None,
 ) -> None:
     """Collect, split, and give every system the boxes that it learns from; nothing is trained.
 
@@ -145,12 +177,18 @@ def label(
 
     Example: `wreckognize label study.yaml --only ver6`
     """
-    _run_until("label", study, out, set_, only, unlock, on)
+    _run_until("label", study, out, set_, only, unlock, on, trust)
 
 
 @app.command()
 def train(
-    study: StudyFile, out: Out = None, set_: Set = None, only: Only = None, unlock: Unlock = None, on: On = None
+    study: StudyFile,
+    out: OutOrUrl = None,
+    set_: Set = None,
+    only: Only = None,
+    unlock: Unlock = None,
+    on: On = None,
+    trust: Trust = None,
 ) -> None:
     """Everything up to the trained systems; the test set stays shut.
 
@@ -159,12 +197,18 @@ def train(
 
     Example: `wreckognize train study.yaml --only ver6 --set systems.ver6.train.epochs=5`
     """
-    _run_until("train", study, out, set_, only, unlock, on)
+    _run_until("train", study, out, set_, only, unlock, on, trust)
 
 
 @app.command()
 def evaluate(
-    study: StudyFile, out: Out = None, set_: Set = None, only: Only = None, unlock: Unlock = None, on: On = None
+    study: StudyFile,
+    out: OutOrUrl = None,
+    set_: Set = None,
+    only: Only = None,
+    unlock: Unlock = None,
+    on: On = None,
+    trust: Trust = None,
 ) -> None:
     """Everything up to each system's figures on the locked test set.
 
@@ -173,12 +217,18 @@ def evaluate(
 
     Example: `wreckognize evaluate study.yaml`
     """
-    _run_until("evaluate", study, out, set_, only, unlock, on)
+    _run_until("evaluate", study, out, set_, only, unlock, on, trust)
 
 
 @app.command()
 def report(
-    study: StudyFile, out: Out = None, set_: Set = None, only: Only = None, unlock: Unlock = None, on: On = None
+    study: StudyFile,
+    out: OutOrUrl = None,
+    set_: Set = None,
+    only: Only = None,
+    unlock: Unlock = None,
+    on: On = None,
+    trust: Trust = None,
 ) -> None:
     """Everything, ending with the report: the same as `run`, under the name of its last step.
 
@@ -188,7 +238,7 @@ def report(
 
     Example: `wreckognize report study.yaml --set evidence.prevalence=0.9`
     """
-    _run_until("report", study, out, set_, only, unlock, on)
+    _run_until("report", study, out, set_, only, unlock, on, trust)
 
 
 @app.command()
@@ -206,11 +256,12 @@ def doctor(
     study: Annotated[
         Path | None, typer.Argument(help="A study file to check as well.", metavar="[STUDY.yaml]")
     ] = None,
+    trust: Trust = None,
 ) -> None:
-    """Say what is missing (extras, weights, folders, GPU, disk) and what to do about it."""
+    """Say what is missing (extras, weights, folders, GPU, disk), what would be refused, and what to do about it."""
     from wreckognize.cli.checking import print_diagnosis
 
-    print_diagnosis(study)
+    print_diagnosis(study, trust or [])
 
 
 @app.command()
@@ -228,6 +279,7 @@ def audit(
     ] = None,
     out: Out = None,
     set_: Set = None,
+    trust: Trust = None,
 ) -> None:
     """Rank the photos whose label or truth is probably wrong, each with the reason; a page shows them.
 
@@ -236,7 +288,7 @@ def audit(
     """
     from wreckognize.cli.auditing import audit_study
 
-    audit_study(study, system=system, folds=folds, epochs=epochs, out=out, overrides=set_ or [])
+    audit_study(study, system=system, folds=folds, epochs=epochs, out=out, overrides=set_ or [], trust=trust or [])
 
 
 @app.command()
@@ -257,6 +309,7 @@ def search(
     ] = None,
     out: Out = None,
     set_: Set = None,
+    trust: Trust = None,
 ) -> None:
     """Look for a system's best settings on validation photos; the test set stays shut.
 
@@ -265,106 +318,127 @@ def search(
     """
     from wreckognize.cli.searching import search_study
 
-    search_study(study, trials=trials, minutes=minutes, storage=storage, out=out, overrides=set_ or [])
+    search_study(
+        study,
+        trials=trials,
+        minutes=minutes,
+        storage=storage,
+        out=out,
+        overrides=set_ or [],
+        trust=trust or [],
+    )
+
+
+app.command()(using.export)
+app.command()(using.predict)
 
 
 @app.command()
-def export(
-    system: Annotated[
-        Path,
-        typer.Argument(help="A system of a finished run, trained or not.", metavar="RUN/systems/NAME"),
-    ],
-    to: Annotated[
-        Literal["onnx", "openvino", "tensorrt", "safetensors"],
-        typer.Option(
-            "--to",
-            help="onnx runs anywhere; openvino is fastest on a CPU; tensorrt needs a GPU of NVIDIA, here too; "
-            "safetensors keeps torch.",
-        ),
-    ],
-    out: Annotated[
-        Path, typer.Option("--out", help="The bundle's folder; it must not be there yet.", metavar="BUNDLE")
-    ],
-    int8: Annotated[
+def serve(
+    bundle: Annotated[Path, typer.Argument(help="A folder that `wreckognize export` wrote.", metavar="BUNDLE")],
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; 0.0.0.0 for all of this machine.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 for any.", min=0, max=65535)] = 8000,
+    workers: Annotated[
+        int, typer.Option(help="Processes, each with the model; one that dies is replaced.", min=1, max=64)
+    ] = 1,
+    spare: Annotated[
         bool,
         typer.Option(
-            "--int8", help="Eight-bit numbers, learnt on training photos: faster, coarser. For openvino."
+            "--spare/--no-spare", help="With several workers one more stands by, warm, for one that dies."
         ),
-    ] = False,
-    max_flips: Annotated[
-        float, typer.Option(help="Share of validation photos that may be decided otherwise than by the original.")
-    ] = 0.005,
-    photos: Annotated[
-        int, typer.Option(help="Compare on at most so many validation photos, drawn by the study's seed.", min=1)
-    ] = 1000,
-    to_a_person: Annotated[
-        bool | None,
-        typer.Option(
-            "--to-a-person/--one-threshold",
-            help="Decide with the third answer, or by the one threshold. Default: the third answer where the study "
-            "could keep both of its promises.",
-            show_default=False,
-        ),
-    ] = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Write it even if it decides otherwise; card and manifest are marked.")
-    ] = False,
-) -> None:
-    """Write a system as one folder that needs nothing else: model, thresholds, model card, hashes.
-
-    Before it appears it is compared with the original on the run's validation photos. If more photos are decided
-    otherwise than --max-flips allows, they are listed, nothing is written, and the exit code is 1.
-
-    Example: `wreckognize export runs/claims-2026/systems/ver6 --to openvino --out ver6-bundle`
-    """
-    from wreckognize.cli.exporting import export_system
-
-    export_system(
-        system, to, out, int8=int8, max_flips=max_flips, photos=photos, force=force, to_a_person=to_a_person
-    )
-
-
-@app.command()
-def predict(
-    weights: Annotated[
-        Path,
-        typer.Argument(
-            help="A system of a run (RUN/systems/NAME), or a .safetensors or .pt file.", metavar="SYSTEM"
-        ),
-    ],
-    photos: Annotated[list[str], typer.Argument(help="Photos, folders of photos, or globs.", metavar="PHOTOS...")],
-    out: Annotated[
+    ] = True,
+    keys: Annotated[
         Path | None,
-        typer.Option("--out", help="Write to this file (.jsonl or .csv) instead of the screen.", metavar="FILE"),
+        typer.Option(
+            help="A file of API keys (`wreckognize serve-key`). Without it anyone may ask.", metavar="FILE"
+        ),
     ] = None,
-    threshold: Annotated[
-        float | None, typer.Option(help="Vehicle if the score is at least this. Default: the system's, else 0.10.")
+    rate: Annotated[
+        float | None,
+        typer.Option(help="Photos a second for each key, or without keys for each address.", min=0.01),
     ] = None,
-    imgsz: Annotated[
-        int | None, typer.Option(help="Pixels of the longest side. Default: the system's, else 640.")
+    burst: Annotated[int, typer.Option(help="Photos that may come at once before --rate counts.", min=1)] = 64,
+    places: Annotated[
+        int, typer.Option(help="Photos in the queue; beyond that the answer is 503 with Retry-After.", min=1)
+    ] = 64,
+    photos: Annotated[int, typer.Option(help="Photos in one request.", min=1)] = 32,
+    photo_mb: Annotated[float, typer.Option(help="MiB of one photo's file.", min=0.01)] = 20,
+    megapixels: Annotated[float, typer.Option(help="Megapixels of one photo.", min=0.001, max=200)] = 64,
+    deadline: Annotated[float, typer.Option(help="Seconds after which a request is given up.", min=0.1)] = 10,
+    batch: Annotated[
+        int | None, typer.Option(help="Photos looked at in one go. Default: measured at the start.", min=1)
     ] = None,
-    to_a_person: Annotated[
-        bool, typer.Option("--to-a-person", help="Give the third answer: what the system should not decide alone.")
+    drift: Annotated[
+        Path | None,
+        typer.Option(help="Keep what drift is reckoned from, and each day's summary.", metavar="DIR"),
+    ] = None,
+    feedback: Annotated[
+        str | None,
+        typer.Option(
+            help="Take corrections, with consent, and keep them there: a folder of its own, or s3://bucket/prefix.",
+            metavar="DIR",
+        ),
+    ] = None,
+    feedback_most: Annotated[int, typer.Option(help="Corrections that are kept there, at most.", min=1)] = 10_000,
+    drain: Annotated[
+        float,
+        typer.Option(help="Seconds in which photos are still taken after SIGTERM, while /readyz says 503.", min=0),
+    ] = 2.0,
+    log_names: Annotated[
+        bool, typer.Option("--log-names", help="Write photos' names into the log; without it none is.")
     ] = False,
-    engine: Annotated[
-        str, typer.Option(help="What runs the network: torch, openvino or onnxruntime.", metavar="ENGINE")
-    ] = "torch",
 ) -> None:
-    """Look for vehicles in photos: one JSON line each, with verdict, score and boxes.
+    """Answer photos over HTTP: `POST /v1/inspect` with one photo or many gives verdicts, scores and boxes.
 
-    A system of a run decides with the threshold that its study froze: `vehicle` or `no vehicle`. With --to-a-person it
-    decides with the study's two thresholds: `vehicle`, `no vehicle`, or `to a person` where it should not decide alone.
+    `/` is a web page for people. Photos are held in memory only, and nothing is stored but corrections (`--feedback`),
+    to which their sender agreed. The log is one JSON line for each request, on standard
+    output. SIGTERM finishes what was taken. All of it: docs/service.md.
 
-    A photo that cannot be read has a line of its own with the reason, and does not stop the rest; the exit code is
-    then 1.
+    Example: `curl -F photos=@car.jpg http://127.0.0.1:8000/v1/inspect`
     """
-    from wreckognize.cli.predicting import predict_photos
+    from wreckognize.cli.serving import serve_bundle
 
-    done = predict_photos(
-        weights, photos, out=out, threshold=threshold, imgsz=imgsz, to_a_person=to_a_person, engine=engine
+    serve_bundle(
+        bundle,
+        host=host,
+        port=port,
+        workers=workers,
+        spare=spare,
+        drift=drift,
+        drain=drain,
+        feedback=feedback,
+        feedback_most=feedback_most,
+        keys=keys,
+        rate=rate,
+        burst=max(burst, photos),
+        places=places,
+        photos=photos,
+        photo_bytes=int(photo_mb * 1024 * 1024),
+        request_bytes=max(64, int(2 * photo_mb)) * 1024 * 1024,
+        pixels=int(megapixels * 1e6),
+        deadline=deadline,
+        batch=batch,
+        log_names=log_names,
     )
-    if not done:
-        raise typer.Exit(1)
+
+
+@app.command(name="serve-key")
+def serve_key(
+    name: Annotated[str, typer.Argument(help="Whose key it is, for the log.", metavar="NAME")],
+    file: Annotated[
+        Path | None,
+        typer.Option("--file", help="Append its hash to this file of keys, made if needed.", metavar="FILE"),
+    ] = None,
+) -> None:
+    """Make an API key for `wreckognize serve --keys FILE`: it is printed once, only its hash is kept.
+
+    Example: `wreckognize serve-key claims-portal --file keys.txt`
+    """
+    from wreckognize.cli.serving import make_key
+
+    make_key(name, file)
 
 
 @app.command()
@@ -388,32 +462,6 @@ def verify(
 
     if not verify_run(folder, photos=photos, out=out):
         raise typer.Exit(1)
-
-
-@app.command()
-def serve(
-    weights: Annotated[
-        Path,
-        typer.Argument(
-            help="A system of a run (RUN/systems/NAME), or a .safetensors or .pt file.", metavar="SYSTEM"
-        ),
-    ],
-    host: Annotated[
-        str, typer.Option(help="Address to listen on; 0.0.0.0 for all of this machine.")
-    ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on; 0 for any.", min=0, max=65535)] = 8000,
-    drain: Annotated[
-        float,
-        typer.Option(help="Seconds in which photos are still taken after SIGTERM, while /readyz says 503.", min=0),
-    ] = 2.0,
-) -> None:
-    """Answer photos over HTTP: `POST /v1/inspect` with one photo or many gives verdicts, scores and boxes.
-
-    Example: `curl -F photos=@car.jpg http://127.0.0.1:8000/v1/inspect`
-    """
-    from wreckognize.cli.serving import serve_model
-
-    serve_model(weights, host=host, port=port, drain=drain)
 
 
 @app.command()

@@ -15,14 +15,21 @@ from wreckognize.study import Study
 
 
 def audit_study(
-    file: Path, *, system: str | None, folds: int, epochs: int | None, out: Path | None, overrides: Sequence[str]
+    file: Path,
+    *,
+    system: str | None,
+    folds: int,
+    epochs: int | None,
+    out: Path | None,
+    overrides: Sequence[str],
+    trust: Sequence[str] = (),
 ) -> None:
     """Make the labels of one system, audit them, and print where the page is and what comes first.
 
     Raises:
         UsageError: the study has no such system, or it is never trained.
     """
-    study = Study.load(file, overrides=overrides)
+    study = Study.load(file, overrides=overrides, trust=trust)
     chosen = chosen_system(study, system)
     from wreckognize import pipeline
     from wreckognize.stages.auditing import audit

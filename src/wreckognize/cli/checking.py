@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import typer
@@ -15,12 +16,12 @@ _MARKS = {
 }
 
 
-def print_diagnosis(study: Path | None) -> None:
+def print_diagnosis(study: Path | None, trust: Sequence[str] = ()) -> None:
     """Print all checks; exit with 2 if one failed.
 
     A line is never broken, so that a path can be copied from it whole.
     """
-    checks = diagnose(study)
+    checks = diagnose(study, trust)
     for check in checks:
         typer.echo(f"{_MARKS[check.ok]}  {check.name}: {check.found}")
         if check.remedy:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+from wreckognize.cli.options import Trust
+
+if TYPE_CHECKING:
+    from wreckognize.stages.feedback import FeedbackTaken
 
 review = typer.Typer(
     help="Let people review labels in Label Studio, or in any tool that reads COCO or YOLO files, most doubtful first; "
@@ -62,6 +67,7 @@ def export(
     ] = False,
     again: Annotated[bool, typer.Option("--again", help="Also photos that were reviewed before.")] = False,
     out: _Out = None,
+    trust: Trust = None,
 ) -> None:
     """Copy photos into a folder with their labels drawn, most doubtful first.
 
@@ -73,7 +79,7 @@ def export(
     from wreckognize.stages.reviewing import export_review
     from wreckognize.study import Study
 
-    loaded = Study.load(study)
+    loaded = Study.load(study, trust=trust or [])
     done = export_review(
         loaded,
         out or Path("runs") / loaded.study,
@@ -105,8 +111,8 @@ def import_(
     source: Annotated[
         Path | None,
         typer.Argument(
-            help="What came back: the JSON file of Label Studio or COCO, or the folder of YOLO files. "
-            "May be left out with --resolve.",
+            help="What came back: the JSON file of Label Studio or COCO, or the folder of YOLO files; or the folder "
+            "(or s3://...) where the service keeps corrections. May be left out with --resolve.",
             metavar="FILE_OR_DIR",
             show_default=False,
         ),
@@ -116,7 +122,10 @@ def import_(
     ] = None,
     reviewer: Annotated[
         str | None,
-        typer.Option(help="Who answered. Default: the user that Label Studio names.", metavar="NAME"),
+        typer.Option(
+            help="Who answered. Default: the user that Label Studio names, or the access key of a correction.",
+            metavar="NAME",
+        ),
     ] = None,
     looked_at: Annotated[
         str | None,
@@ -138,6 +147,7 @@ def import_(
         ),
     ] = None,
     out: _Out = None,
+    trust: Trust = None,
 ) -> None:
     """Take people's boxes into the reviews file, which the study then names.
 
@@ -153,7 +163,7 @@ def import_(
 
     if source is None and not resolve:
         raise UsageError("no file is named", where="FILE_OR_DIR", remedy="name what the annotation tool exported")
-    loaded = Study.load(study)
+    loaded = Study.load(study, trust=trust or [])
     done = import_review(
         loaded,
         out or Path("runs") / loaded.study,
@@ -176,7 +186,9 @@ def import_(
         for place in done.incomplete:
             typer.echo(f"  {place}")
     typer.echo(f"{len(merged.reviews)} reviews: {done.file}")
-    if not done.named:
+    if done.feedback is not None:
+        _say_feedback(done.feedback, study)
+    if not done.named and (merged.reviews or done.feedback is None):
         typer.echo(f"add this line to {study}, else they are not used:\nreviews: [{done.file.name}]")
     if done.conflicts:
         lines = "\n".join(f"  {one.photo}: {one.why}" for one in done.conflicts)
@@ -185,6 +197,34 @@ def import_(
             where=str(done.conflicts_file),
             remedy="let them agree and import again, or let one decide with --resolve NAME or --resolve PHOTO=NAME",
         )
+    differing = done.feedback.contradicted if done.feedback is not None else ()
+    if differing:
+        lines = "\n".join(f"  {one}" for one in differing)
+        raise GuardError(
+            f"new photos on which people differ, so that they were not taken: {len(differing)}\n{lines}",
+            where=str(source),
+            remedy="let them agree (each one's last word counts), or take the wrong correction out of the folder",
+        )
+
+
+def _say_feedback(feedback: FeedbackTaken, study: Path) -> None:
+    """What became of corrections, besides the reviews."""
+    roles = ", ".join(f"{count} {role}" for role, count in sorted(feedback.added.items())) or "none"
+    typer.echo(
+        f"{feedback.corrections} corrections; photos new to the study: {roles}, {feedback.present} there before; "
+        f"{feedback.confirmed} corrections say what the study says: {feedback.folder}"
+    )
+    if feedback.gone:
+        typer.echo(f"not taken, as the photo is gone: {', '.join(feedback.gone)}")
+    if feedback.test_photos:
+        typer.echo(
+            f"photos of the locked test set ({len(feedback.test_photos)}), whose truth may change; the next evaluation "
+            f"counts as another look at it: {', '.join(feedback.test_photos)}"
+        )
+    if feedback.sources:
+        typer.echo(f"add these lines under `sources:` of {study}, else the new photos are not used:")
+        for line in feedback.sources:
+            typer.echo(f"  {line}")
 
 
 def _looked_at(given: str | None) -> int | Literal["all"] | None:

@@ -23,9 +23,10 @@ def run_study(
     overrides: Sequence[str],
     only: Sequence[str],
     unlock: str | None = None,
+    trust: Sequence[str] = (),
 ) -> None:
     """Load a study, run it up to ``step`` and print what it came to."""
-    study = Study.load(file, overrides=overrides)
+    study = Study.load(file, overrides=overrides, trust=trust)
     _run(study, step, out, only, unlock)
 
 

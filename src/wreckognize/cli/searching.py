@@ -20,6 +20,7 @@ def search_study(
     storage: str | None,
     out: Path | None,
     overrides: Sequence[str],
+    trust: Sequence[str] = (),
 ) -> None:
     """Search, and print the best trial and where the page and the entry for the study file are.
 
@@ -28,7 +29,7 @@ def search_study(
     """
     given = {"trials": trials, "minutes": minutes, "storage": storage}
     options = [f"search.{name}={json.dumps(value)}" for name, value in given.items() if value is not None]
-    study = Study.load(file, overrides=[*overrides, *options])
+    study = Study.load(file, overrides=[*overrides, *options], trust=trust)
     from wreckognize import pipeline
     from wreckognize.search.records import count_outcomes
     from wreckognize.search.words import said_of_value

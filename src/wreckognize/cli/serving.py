@@ -5,48 +5,97 @@ from __future__ import annotations
 import socket
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
-from wreckognize.cli.predicting import MIN_CONFIDENCE_SHOWN, system_of
+import typer
+
 from wreckognize.errors import MissingExtraError, UsageError
-from wreckognize.files import sha256_of
 
 
-def serve_model(weights: Path, *, host: str, port: int, drain: float) -> None:
-    """Serve a model until a signal.
+def serve_bundle(
+    folder: Path,
+    *,
+    host: str,
+    port: int,
+    workers: int,
+    spare: bool = True,
+    drift: Path | None,
+    drain: float,
+    feedback: str | None = None,
+    feedback_most: int = 10_000,
+    **limits: Any,
+) -> None:
+    """Serve a bundle until a signal.
+
+    Args:
+        folder: of the bundle.
+        host: to listen on.
+        port: to listen on; 0: any.
+        workers: processes.
+        spare: one more stands by where there are several.
+        drift: a folder that keeps what drift is reckoned from.
+        drain: seconds between SIGTERM and the closing of the port.
+        feedback: a folder or URL that keeps corrections.
+        feedback_most: so many are kept there.
+        limits: of `ServiceSettings`.
 
     Raises:
-        UsageError: the port is taken, or the model cannot be read.
-        MissingExtraError: the extra [serve] is not installed.
+        UsageError: the port is taken, the bundle cannot be read, or the keys cannot.
+        MissingExtraError: the extra [serve] is not installed, or what runs the model.
     """
     if any(find_spec(name) is None for name in ("fastapi", "uvicorn", "python_multipart", "prometheus_client")):
         raise MissingExtraError("serve", "`wreckognize serve`")
-    from wreckognize.detectors.engines import Choice, open_engine
-    from wreckognize.inference.stream import StreamSettings
-    from wreckognize.serving.app import create_app
-    from wreckognize.serving.inspector import Inspector
+    from wreckognize.exporting.bundle import read_bundle
+    from wreckognize.serving.keys import read_keys
     from wreckognize.serving.logs import JsonLog
-    from wreckognize.serving.measures import Measures
-    from wreckognize.serving.model import Model, Thresholds
-    from wreckognize.serving.server import run
+    from wreckognize.serving.order import Order
     from wreckognize.serving.settings import ServiceSettings
 
-    system = system_of(weights, to_a_person=False)
-    choice = Choice("openvino") if find_spec("openvino") else Choice()
-    detector = open_engine(system.weights, choice, classes=system.classes, merge=system.merge)
-    sha256 = sha256_of(Path(system.weights))
-    model = Model(
-        name=weights.name,
-        version=sha256[:12],
-        sha256=sha256,
-        detector=detector,
-        stream=StreamSettings(system.imgsz, confidence=min(MIN_CONFIDENCE_SHOWN, system.threshold)),
-        thresholds=Thresholds(system.threshold),
+    manifest = read_bundle(folder).manifest
+    settings = ServiceSettings(**limits)
+    if settings.keys is not None:
+        read_keys(settings.keys)  # wrong use is said here, before anything is started
+    if feedback is not None:
+        from wreckognize.serving.feedback_store import FeedbackStore
+        from wreckognize.urls import url_of
+
+        feedback = url_of(feedback) or str(Path(feedback).absolute())
+        FeedbackStore.at(feedback)  # likewise
+    order = Order(
+        bundle=folder.absolute(),
+        settings=settings,
+        workers=workers,
+        spare=spare,
+        drain=drain,
+        drift=drift,
+        feedback=feedback,
+        feedback_most=feedback_most,
     )
-    settings, log = ServiceSettings(), JsonLog()
-    measures = Measures(settings.places, log)
-    sock = bound(host, port)
-    log("serving", url=f"http://{host}:{sock.getsockname()[1]}", model=model.name, version=model.version)
-    run(create_app(Inspector(model, settings, measures), settings, measures), sock, log, drain=drain, patience=30)
+    log, sock = JsonLog(), bound(host, port)
+    url = f"http://{host}:{sock.getsockname()[1]}"
+    log("serving", url=url, model=manifest.name, version=manifest.version, workers=workers)
+    if workers > 1:
+        from wreckognize.serving.parent import Parent
+
+        Parent(order, sock, log).run()
+    else:
+        from wreckognize.serving.worker import serve
+
+        serve(order, sock, log)
+
+
+def make_key(name: str, file: Path | None) -> None:
+    """Make an API key: print it, and keep its hash in a file or print that too."""
+    from wreckognize.serving.keys import add_line, new_key
+
+    key, line = new_key(name)
+    if file is not None:
+        add_line(file, line)
+    typer.echo(key)
+    if file is None:
+        typer.echo(f"add this line to the file of keys: {line}", err=True)
+    else:
+        typer.echo(f"its hash is in {file}; the key itself is nowhere: keep it now", err=True)
 
 
 def bound(host: str, port: int) -> socket.socket:
@@ -58,8 +107,12 @@ def bound(host: str, port: int) -> socket.socket:
     try:
         family, kind, number, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         sock = socket.socket(family, kind, number)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind(address)
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind(address)
+        except OSError:
+            sock.close()
+            raise
     except OSError as error:
         raise UsageError(
             f"cannot listen there ({error.strerror})",

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from importlib.metadata import version
-from pathlib import Path
 
-import msgspec
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -20,27 +16,16 @@ from wreckognize.catalog import BOX_SCHEMA, PHOTO_SCHEMA, Catalog
 from wreckognize.collect.candidates import Candidate, Wanted, origin_of
 from wreckognize.collect.labelwords import ZERO_AREA
 from wreckognize.collect.ledger import Ledger
+from wreckognize.collect.opening import Elsewhere, Glance, Opened, glance, recalled
 from wreckognize.collect.remembered import REMEMBERED_SCHEMA, Remembered
 from wreckognize.errors import InputError
-from wreckognize.images import MAX_BYTES, ImageHeader, orient_boxes, verify
+from wreckognize.images import ImageHeader, orient_boxes
 from wreckognize.progress import Progress
-from wreckognize.reading import read_regular
 from wreckognize.settings import Source
-
-READER = f"photos-1-pillow-{version('pillow')}-{version('pillow-heif')}"
-"""Raised when photos are judged otherwise than before; the decoders have a say in which are whole."""
 
 _BATCH = 512  # photos in flight at once, and rows in a frame: half a million of either would fill the memory
 _ROUNDING = 0.02  # pixels: labels round to two decimals; a box this far outside was not drawn outside
 _PLAIN_SUFFIXES = (".jpg", ".jpeg", ".png")  # what Ultralytics looks for without being told
-
-
-@dataclass(frozen=True, slots=True)
-class _Opened:
-    """What opening one photo told."""
-
-    header: ImageHeader
-    sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,19 +53,21 @@ def assemble(
     progress: Progress,
     workers: int | None,
     remembered: Remembered,
+    elsewhere: Elsewhere | None = None,
 ) -> Catalog:
-    """Open the selected photos, in threads, and build their rows, which do not depend on how many threads there are.
+    """Open the selected photos and build their rows, which do not depend on how many threads or machines there are.
 
     Photos that are as they were when they were last opened are not opened again.
     """
     photos, boxes = [PHOTO_SCHEMA.to_frame()], [BOX_SCHEMA.to_frame()]
     known = remembered.lookup([os.fsencode(path) for path in wanted.paths(selected)])
+    known_from = _opened_elsewhere(source, [wanted.names[one] for one in selected], known, elsewhere, progress)
     # Batches, as half a million candidates and their rows would fill the memory.
     pool = ThreadPoolExecutor(workers or min(16, os.cpu_count() or 1), "collect")
     with pool, progress.task(f"{source.name}: photos", len(selected)) as task:
         for start in range(0, len(selected), _BATCH):
             batch = list(wanted.candidates(selected[start : start + _BATCH]))
-            opened_batch = _open_all(known.slice(start, _BATCH), pool, remembered)
+            opened_batch = _open_all(known.slice(start, _BATCH), known_from, pool, remembered)
             photo_rows: list[tuple[object, ...]] = []
             box_rows: list[tuple[object, ...]] = []
             for candidate, opened in zip(batch, opened_batch, strict=True):
@@ -129,79 +116,41 @@ def place(candidate: Candidate, header: ImageHeader) -> Placed:
     return Placed(within[kept], kept, clipped, tuple(notes))
 
 
-def _open_all(known: pl.DataFrame, pool: ThreadPoolExecutor, remembered: Remembered) -> list[_Opened | InputError]:
-    """What opening each photo tells; from memory (``REMEMBERED_SCHEMA``) where its size and time are as they were."""
+def _opened_elsewhere(
+    source: Source, names: Sequence[str], known: pl.DataFrame, elsewhere: Elsewhere | None, progress: Progress
+) -> Mapping[bytes, Glance]:
+    """What others found in the photos that are not known (``REMEMBERED_SCHEMA``), by path."""
+    if elsewhere is None:
+        return {}
+    missing = [place for place, one in enumerate(_recall(known)) if one is None]
+    paths = known.get_column("path").gather(missing).to_list()
+    return elsewhere.glances(source.name, [names[place] for place in missing], paths, progress)
+
+
+def _recall(known: pl.DataFrame) -> list[Glance | None]:
+    """What is known of photos (``REMEMBERED_SCHEMA``) whose size and time are as they were."""
+    columns = [known.get_column(name) for name in ("path", "size", "mtime_ns", "content")]
+    return [recalled(*row) for row in zip(*columns, strict=True)]
+
+
+def _open_all(
+    known: pl.DataFrame, told: Mapping[bytes, Glance], pool: ThreadPoolExecutor, remembered: Remembered
+) -> list[Opened | InputError]:
+    """What opening each photo tells; from memory where it is as it was, from others if they ``told``."""
     paths = known.get_column("path").to_list()
-    before = zip(*(known.get_column(name) for name in ("size", "mtime_ns", "content")), strict=True)
-    looks = [_recalled(path, *stamp) for path, stamp in zip(paths, before, strict=True)]
-    missing = [place for place, look in enumerate(looks) if look is None]
-    for place, look in zip(missing, pool.map(_look, [paths[place] for place in missing]), strict=True):
-        looks[place] = look
+    glances = _recall(known)
+    missing = [place for place, one in enumerate(glances) if one is None]
+    asked = [paths[place] for place in missing]
+    for place, found in zip(missing, pool.map(lambda path: told.get(path) or glance(path), asked), strict=True):
+        glances[place] = found
     kept = [
-        (path, look.size, look.mtime_ns, 0, look.encoded)
-        for path, look in zip(paths, looks, strict=True)
-        if look is not None and look.encoded is not None
+        (path, one.size, one.mtime_ns, 0, one.encoded)
+        for path, one in zip(paths, glances, strict=True)
+        if one is not None and one.encoded is not None
     ]
     table = pl.DataFrame(kept, schema=REMEMBERED_SCHEMA, orient="row")
     remembered.keep(table, learned=bool(missing))
-    return [look.opened for look in looks if look is not None]
-
-
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """One photo: what it told, its size and time before, and how to remember it (None: not to be remembered)."""
-
-    opened: _Opened | InputError
-    size: int = -1
-    mtime_ns: int = -1
-    encoded: bytes | None = None
-
-
-def _recalled(path: bytes, size: int | None, mtime_ns: int | None, content: bytes | None) -> _Look | None:
-    """What is known of a photo, if it is as it was."""
-    if size is None or mtime_ns is None or content is None:
-        return None
-    try:
-        status = os.stat(path)  # noqa: PTH116 - a path of bytes
-    except OSError:
-        return None
-    if (status.st_size, status.st_mtime_ns) != (size, mtime_ns):
-        return None
-    try:
-        return _Look(_decoded(content), size, mtime_ns, content)
-    except (msgspec.MsgspecError, UnicodeDecodeError):  # spoilt, or written by something else
-        return None
-
-
-def _look(path: bytes) -> _Look:
-    photo = Path(os.fsdecode(path))
-    try:
-        status = photo.stat()  # before it is read, so that a change in between is seen next time
-        data = read_regular(photo, MAX_BYTES)
-    except OSError as error:  # says nothing about next time
-        remedy = "put the file back as a whole photo, or give yourself the right to read it"
-        return _Look(InputError("file cannot be read", where=error.strerror or "", remedy=remedy))
-    try:
-        opened: _Opened | InputError = _Opened(verify(data), hashlib.sha256(data).hexdigest())
-    except InputError as error:
-        opened = error
-    return _Look(opened, status.st_size, status.st_mtime_ns, _encoded(opened))
-
-
-_STORED = msgspec.msgpack.Decoder(_Opened | tuple[str, str, str])
-
-
-def _encoded(opened: _Opened | InputError) -> bytes:
-    refused = (opened.reason, opened.where, opened.remedy) if isinstance(opened, InputError) else None
-    return msgspec.msgpack.encode(refused or opened)
-
-
-def _decoded(data: bytes) -> _Opened | InputError:
-    stored = _STORED.decode(data)
-    if isinstance(stored, _Opened):
-        return stored
-    reason, where, remedy = stored
-    return InputError(reason, where=where, remedy=remedy)
+    return [one.opened for one in glances if one is not None]
 
 
 def _count(ledger: Ledger, candidate: Candidate, header: ImageHeader, placed: Placed) -> None:
@@ -214,7 +163,7 @@ def _count(ledger: Ledger, candidate: Candidate, header: ImageHeader, placed: Pl
     ledger.count("box_left_out", ZERO_AREA, len(candidate.kinds) - len(placed.kept))
 
 
-def _photo_row(source: Source, candidate: Candidate, opened: _Opened) -> tuple[object, ...]:
+def _photo_row(source: Source, candidate: Candidate, opened: Opened) -> tuple[object, ...]:
     header = opened.header
     background = source.role == "background"
     return (

@@ -11,9 +11,10 @@ import polars as pl
 
 from wreckognize.catalog import BOX_SCHEMA, PHOTO_SCHEMA, QUARANTINE_SCHEMA, TALLY_SCHEMA, Catalog
 from wreckognize.collect import aihub, coco, folder, yolo
-from wreckognize.collect.assemble import READER, assemble
+from wreckognize.collect.assemble import assemble
 from wreckognize.collect.candidates import Listed, Wanted
 from wreckognize.collect.ledger import Ledger
+from wreckognize.collect.opening import READER, Elsewhere
 from wreckognize.collect.remembered import Remembered
 from wreckognize.collect.sampling import sample_per_damage, seeded_order
 from wreckognize.collect.walk import File, expand, find_photos
@@ -54,6 +55,7 @@ class _Way:
     workers: int | None
     processes: int | None
     caches: _Caches
+    elsewhere: Elsewhere | None
 
 
 def collect(
@@ -64,6 +66,7 @@ def collect(
     workers: int | None = None,
     processes: int | None = None,
     cache: Path | None = None,
+    elsewhere: Elsewhere | None = None,
 ) -> Collected:
     """Read all sources into one catalog.
 
@@ -75,6 +78,7 @@ def collect(
         processes: that read AI-Hub labels; by default one a processor where there are many. The result is the same.
         cache: folder for what was read of labels and photos; files that are unchanged since (by path, size and time)
             are not read again. By default nothing is remembered.
+        elsewhere: those who open photos; by default this process does.
 
     Raises:
         UsageError: if a folder or annotation file is missing or unreadable, a class is unknown, no photo is left
@@ -90,7 +94,7 @@ def collect(
         Remembered(cache and cache / "labels.cache", aihub.READER),
         Remembered(cache and cache / "photos.cache", READER),
     )
-    way = _Way(seed, progress, workers, processes, caches)
+    way = _Way(seed, progress, workers, processes, caches, elsewhere)
     try:
         catalogs = [_collect_one(source, way, ledger) for source, ledger in zip(sources, ledgers, strict=True)]
     except UsageError:
@@ -138,7 +142,9 @@ def _collect_one(source: Source, way: _Way, ledger: Ledger) -> Catalog:
     labels_failed = ledger.failures
     _guard(source, ledger, _share(labels_failed, labels_failed + number))
     selected = sorted(_select(source, wanted, way.seed, ledger), key=wanted.names.__getitem__)
-    catalog = assemble(source, wanted, selected, ledger, way.progress, way.workers, way.caches.photos)
+    catalog = assemble(
+        source, wanted, selected, ledger, way.progress, way.workers, way.caches.photos, way.elsewhere
+    )
     # All labels were read, but only selected photos opened, so each stage has a share of its own. Where every
     # photo was selected, their product is the plain share of all that passed.
     photos_failed = _share(ledger.failures - labels_failed, len(selected))

@@ -1,8 +1,9 @@
 """The description of a network in a card or a checkpoint, checked before the library builds anything from it.
 
-Ultralytics builds a network from a list of layers, each with the name of a class and its arguments. It looks the name up
-among everything its module knows, evaluates ``activation`` as Python, and one of its layers (``TorchVision``) downloads
-weights. A description comes from a file, so here it may name layers only, and hold numbers and short texts only.
+Ultralytics builds a network from a list of layers, each with the name of a class and its arguments. It looks the name
+up among everything its module knows, evaluates ``activation`` as Python, and one of its layers (``TorchVision``)
+downloads weights. A description comes from a file, so here it may name layers only, and hold numbers and short texts
+only.
 """
 
 from __future__ import annotations
@@ -15,14 +16,33 @@ from typing import Any
 from wreckognize.errors import WeightsError
 from wreckognize.weightfiles.allowed import BLOCKS_OF_A_NETWORK
 
-_ACTIVATION = re.compile(r"(torch\.)?nn\.(SiLU|ReLU|ReLU6|LeakyReLU|Hardswish|GELU|Mish|ELU|Sigmoid)\([A-Za-z0-9=., ]{0,40}\)")
+_ACTIVATION = re.compile(
+    r"(torch\.)?nn\.(SiLU|ReLU|ReLU6|LeakyReLU|Hardswish|GELU|Mish|ELU|Sigmoid)\([A-Za-z0-9=., ]{0,40}\)"
+)
 _KEYS = frozenset(
-    "nc ch channels scale scales depth_multiple width_multiple activation backbone head end2end reg_max anchors "
-    "inplace".split()
+    [
+        "nc",
+        "ch",
+        "channels",
+        "scale",
+        "scales",
+        "depth_multiple",
+        "width_multiple",
+        "max_channels",
+        "activation",
+        "backbone",
+        "head",
+        "end2end",
+        "reg_max",
+        "anchors",
+        "inplace",
+    ]
 )
 _NUMBER = 1_000_000
 _TEXT = 100
 _LAYERS = 300
+_PARTS = 20_000
+_DEEP = 6
 _CLASSES = 10_000
 _ROOM = 4  # times the numbers in the file; a class branch may be built wider than the one in the file
 
@@ -38,7 +58,7 @@ def check_architecture(value: Any, where: Path) -> dict[str, Any]:
     value = {key: one for key, one in value.items() if key != "yaml_file"}
     if strange := [key for key in value if key not in _KEYS]:
         raise _wrong(f"a description with an unknown part {str(strange[0])[:_TEXT]!r}", where)
-    if not _plain(value, 0):
+    if not _plain(value):
         raise _wrong("a description that is more than numbers and names", where)
     activation = value.get("activation")
     if activation is not None and not (isinstance(activation, str) and _ACTIVATION.fullmatch(activation)):
@@ -89,12 +109,14 @@ def check_size(architecture: dict[str, Any], numbers: int, where: Path) -> None:
     described = copy.deepcopy(architecture)
     try:
         with torch.device("meta"):
-            layers, _ = parse_model(described, ch=described.get("channels") or described.get("ch") or 3, verbose=False)
+            layers, _ = parse_model(
+                described, ch=described.get("channels") or described.get("ch") or 3, verbose=False
+            )
         wanted = sum(one.numel() for one in layers.parameters())
     except Exception as error:
-        raise _wrong(f"a description that cannot be built ({type(error).__name__}: {str(error)[:_TEXT]})", where) from (
-            error
-        )
+        raise _wrong(
+            f"a description that cannot be built ({type(error).__name__}: {str(error)[:_TEXT]})", where
+        ) from (error)
     if wanted > _ROOM * numbers + _NUMBER:
         raise _wrong(f"a description of {wanted:,} numbers, where the file holds {numbers:,}", where)
 
@@ -103,17 +125,24 @@ def _list(value: Any) -> list[Any]:
     return list(value) if isinstance(value, list | tuple) else []
 
 
-def _plain(value: Any, depth: int) -> bool:
-    """Lists and tables of numbers and short texts."""
-    if depth > 6:
-        return False
-    if isinstance(value, dict):
-        return len(value) <= _LAYERS and all(_plain(key, 6) and _plain(one, depth + 1) for key, one in value.items())
-    if isinstance(value, list | tuple):
-        return len(value) <= _LAYERS and all(_plain(one, depth + 1) for one in value)
-    if isinstance(value, str):
-        return len(value) <= _TEXT
-    return value is None or (isinstance(value, bool | int | float) and abs(value) <= _NUMBER)
+def _plain(value: Any) -> bool:
+    """Lists and tables of numbers and short texts, not many of them: one list may stand in another a thousand times."""
+    waiting, seen = [(value, 0)], 0
+    while waiting:
+        one, depth = waiting.pop()
+        seen += 1
+        if seen > _PARTS or depth > _DEEP:
+            return False
+        if isinstance(one, dict):
+            waiting += [(inner, depth + 1) for pair in one.items() for inner in pair][:_PARTS]
+        elif isinstance(one, list | tuple):
+            waiting += [(inner, depth + 1) for inner in one[:_PARTS]]
+        elif isinstance(one, str):
+            if len(one) > _TEXT:
+                return False
+        elif one is not None and not (isinstance(one, bool | int | float) and abs(one) <= _NUMBER):
+            return False
+    return True
 
 
 def _wrong(what: str, where: Path) -> WeightsError:

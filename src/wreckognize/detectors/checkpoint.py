@@ -1,9 +1,9 @@
 """A pickle checkpoint as data: the description of a network and its tensors.
 
 Three fences, one behind another. `wreckognize.weightfiles` has followed the pickle without building anything and passed
-an archive of its checked parts; torch names what it finds unsafe in that archive, and its ``weights_only`` reader builds
-nothing beyond tensors and an allow-list; and what we put on that list are not the classes that a checkpoint names but
-empty stand-ins. So no code of a layer runs, neither its constructor nor its ``__setstate__``.
+an archive of its checked parts; torch names what it finds unsafe in that archive, and its ``weights_only`` reader
+builds nothing beyond tensors and an allow-list; and what we put on that list are not the classes that a checkpoint
+names but empty stand-ins. So no code of a layer runs, neither its constructor nor its ``__setstate__``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import io
 import pickle
 import threading
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,15 +20,14 @@ from typing import TYPE_CHECKING, Any
 
 from wreckognize.detectors.architecture import check_architecture, check_names
 from wreckognize.errors import WeightsError
-from wreckognize.files import sha256_of
-from wreckognize.weightfiles import Refusal, clean_archive
+from wreckognize.weightfiles import CheckpointRefused, Refusal, clean_archive, refused_checkpoint
 from wreckognize.weightfiles.allowed import STAND_INS
 
 if TYPE_CHECKING:
     import torch
 
 _DETECTORS = {"DetectionModel", "YOLOv10DetectionModel"}
-_DEEPEST = 40  # modules within modules; YOLO networks have 8
+_DEEPEST, _MODULES = 40, 20_000  # YOLO networks have 8 and 1,000
 _ALLOW_LIST = threading.Lock()  # torch keeps one for the whole process
 
 
@@ -55,32 +54,24 @@ def read_description(path: Path) -> Description:
     """
     try:
         archive = clean_archive(path)
-    except ValueError as refused:
-        raise refused_checkpoint(path, refused.args[0]) from None
+    except CheckpointRefused as refused:
+        raise refused_checkpoint(path, refused.refusal) from None
     except OSError as error:
-        raise WeightsError(f"cannot be read ({error.strerror})", where=str(path), remedy="check the path") from error
+        raise WeightsError(
+            f"cannot be read ({error.strerror})", where=str(path), remedy="check the path"
+        ) from error
     try:
         content = _loaded(archive)
     except (pickle.UnpicklingError, RuntimeError, ValueError, TypeError, KeyError, EOFError, MemoryError) as error:
-        raise refused_checkpoint(path, Refusal(f"torch does not read it as data ({str(error).splitlines()[0]})")) from (
-            error
-        )
+        raise refused_checkpoint(
+            path, Refusal(f"torch does not read it as data ({str(error).splitlines()[0]})")
+        ) from (error)
     network = _network_of(content, path)
     values = network.values
     return Description(
         architecture=check_architecture(values.get("yaml"), path),
         names=check_names(values.get("names"), path),
-        state=dict(_tensors(values, "", 0)),
-    )
-
-
-def refused_checkpoint(path: Path, refusal: Refusal) -> WeightsError:
-    """The error about a checkpoint that is not opened, with the one way past."""
-    return WeightsError(
-        f"not opened: {refusal}",
-        where=str(path),
-        remedy="get it from its publisher again, or as .safetensors; it is opened as it is, and may then run any "
-        f"program, only with --trust sha256:{sha256_of(path)}",
+        state=_tensors(network, path),
     )
 
 
@@ -89,11 +80,12 @@ class _StandIn:
 
     name = ""
 
-    def __new__(cls, *_: object) -> _StandIn:
-        return object.__new__(cls)
+    values: dict[str, Any]
 
-    def __init__(self, *_: object) -> None:
-        self.values: Mapping[str, Any] = {}
+    def __new__(cls, *_: object) -> _StandIn:
+        made = object.__new__(cls)
+        made.values = {}
+        return made
 
     def __setstate__(self, state: object) -> None:
         self.values = state if isinstance(state, dict) else {}
@@ -138,7 +130,9 @@ def _own_allow_list() -> Iterator[None]:
 
 def _network_of(content: Any, path: Path) -> _StandIn:
     """The averaged network where there is one, else the network."""
-    found = (content.get("ema") or content.get("model")) if isinstance(content, dict) else content
+    found = content
+    if isinstance(content, dict):
+        found = content.get("model") if content.get("ema") is None else content["ema"]
     kind = type(found).__name__
     if not isinstance(found, _StandIn) or kind not in _DETECTORS:
         raise WeightsError(
@@ -149,17 +143,31 @@ def _network_of(content: Any, path: Path) -> _StandIn:
     return found
 
 
-def _tensors(values: Mapping[str, Any], prefix: str, depth: int) -> Iterator[tuple[str, torch.Tensor]]:
-    """Parameters and buffers of a module and of all modules within it, as its ``state_dict`` would name them."""
+def _tensors(network: _StandIn, path: Path) -> dict[str, torch.Tensor]:
+    """Parameters and buffers of a network and of all modules within it, as its ``state_dict`` names them."""
     import torch
 
-    if depth > _DEEPEST:
-        raise WeightsError("modules within modules without end", remedy="get the file again from its publisher")
-    transient = values.get("_non_persistent_buffers_set") or ()
-    for table in ("_parameters", "_buffers"):
-        for name, value in (values.get(table) or {}).items():
-            if isinstance(value, torch.Tensor) and name not in transient:
-                yield f"{prefix}{name}", value.detach()
-    for name, module in (values.get("_modules") or {}).items():
-        if isinstance(module, _StandIn):
-            yield from _tensors(module.values, f"{prefix}{name}.", depth + 1)
+    found: dict[str, torch.Tensor] = {}
+    waiting, seen = [("", network)], 0
+    while waiting:
+        prefix, module = waiting.pop()
+        seen += 1
+        if seen > _MODULES or prefix.count(".") > _DEEPEST:  # a module may hold itself
+            raise WeightsError(
+                "modules within modules without end",
+                where=str(path),
+                remedy="get the file again from its publisher",
+            )
+        transient = module.values.get("_non_persistent_buffers_set")
+        for table in ("_parameters", "_buffers"):
+            for name, value in _table(module.values.get(table)).items():
+                if isinstance(value, torch.Tensor) and not (isinstance(transient, set) and name in transient):
+                    found[f"{prefix}{name}"] = value.detach()
+        for name, inner in _table(module.values.get("_modules")).items():
+            if isinstance(inner, _StandIn):
+                waiting.append((f"{prefix}{name}.", inner))
+    return found
+
+
+def _table(value: Any) -> dict[Any, Any]:
+    return value if isinstance(value, dict) else {}

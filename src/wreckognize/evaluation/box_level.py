@@ -17,7 +17,7 @@ from hotcoco import COCO, COCOeval
 from numpy.typing import NDArray
 
 from wreckognize.catalog import BOX_SCHEMA, VEHICLE, require_schema
-from wreckognize.evaluation.curves import PrecisionRecall, precision_recall_of
+from wreckognize.evaluation.curves import PrecisionRecall, precision_recall_of_hits
 from wreckognize.evaluation.image_level import require_predictions
 
 MAX_DETECTIONS = 100
@@ -134,9 +134,13 @@ def _compare(photos: pl.DataFrame, boxes: pl.DataFrame, predictions: pl.DataFram
     truth_boxes = int((~truth["crowd"]).sum())
     if not truth_boxes:
         return None
-    drawn, found = _coco(judged.height, _in_order(truth), _in_order(predictions.join(judged, on="photo")))
-    averages = _average_precisions(drawn, found)
-    curve = _curve(drawn, found, truth_boxes)
+    ranked = _in_order(predictions.join(judged, on="photo"))
+    drawn, found = _coco(judged.height, _in_order(truth), ranked)
+    evaluation = _evaluated(drawn, found)
+    averages = _average_precisions(evaluation)
+    crowded = truth.filter("crowd")["image_id"].unique().sort()
+    counted = _counted(ranked, drawn, found, crowded)
+    curve = precision_recall_of_hits(_hits(evaluation, truth_boxes), counted, truth_boxes)
     best = int(np.argmax(curve.f1)) if curve.f1.size else None
     figures = BoxFigures(
         photos=judged.height,
@@ -177,27 +181,53 @@ def _coco(photos: int, truth: pl.DataFrame, predictions: pl.DataFrame) -> tuple[
     return drawn, drawn.load_res(rows.astype(np.float64))
 
 
-def _average_precisions(drawn: COCO, found: COCO) -> NDArray[np.float64]:
-    """Average precision at each IoU from 0.50 to 0.95, ``(10,)``."""
+def _evaluated(drawn: COCO, found: COCO) -> COCOeval:
+    """Matched at every IoU from 0.50 to 0.95, whatever the size of boxes."""
     evaluation = COCOeval(drawn, found, "bbox")
     evaluation.params.area_rng, evaluation.params.area_rng_lbl = [[0, 1e10]], ["all"]  # none by size is asked for
     evaluation.params.max_dets = [MAX_DETECTIONS]
     evaluation.evaluate()
+    return evaluation
+
+
+def _accumulated(evaluation: COCOeval) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Precision and confidence ``(IoU, recall)``."""
     evaluation.accumulate()
     accumulated = cast("dict[str, Any]", evaluation.eval)  # None only before accumulate()
-    precision = np.asarray(accumulated["precision"])  # (IoU, recall, class, area, maxDets)
-    averages: NDArray[np.float64] = precision[:, :, 0, 0, -1].mean(axis=1)
+    precision, scores = (np.asarray(accumulated[name])[:, :, 0, 0, -1] for name in ("precision", "scores"))
+    return precision, scores
+
+
+def _average_precisions(evaluation: COCOeval) -> NDArray[np.float64]:
+    """Average precision at each IoU from 0.50 to 0.95, ``(10,)``."""
+    averages: NDArray[np.float64] = _accumulated(evaluation)[0].mean(axis=1)
     return averages
 
 
-def _curve(drawn: COCO, found: COCO, truth_boxes: int) -> PrecisionRecall:
-    """Precision and recall at IoU 0.5; predictions on crowd regions are left out."""
+def _hits(evaluation: COCOeval, truth_boxes: int) -> NDArray[np.float64]:
+    """Confidences of the predictions that are right at IoU 0.5, falling.
+
+    Handing on every single match takes longer than all matching. But at the recall of the n-th hit the accumulated
+    score is that hit's, so the hits' confidences are asked for as scores at the recalls halfway before each.
+    """
+    evaluation.params.rec_thrs = ((np.arange(truth_boxes) + 0.5) / truth_boxes).tolist()
+    precision, scores = _accumulated(evaluation)
+    hits: NDArray[np.float64] = scores[0][precision[0] > 0]
+    return hits
+
+
+def _counted(ranked: pl.DataFrame, drawn: COCO, found: COCO, crowded: pl.Series) -> NDArray[np.float64]:
+    """Confidences of all predictions that are right or wrong: a photo's best ones, without those on crowd regions."""
+    best = ranked.filter(pl.int_range(pl.len()).over("image_id") < MAX_DETECTIONS)
+    everywhere = ~pl.col("image_id").is_in(crowded.to_list())
+    counted = best.filter(everywhere)["confidence"].to_numpy().astype(np.float64)
+    if crowded.is_empty():
+        return counted
     evaluation = COCOeval(drawn, found, "bbox")
-    evaluation.params.iou_thrs = [0.5]
+    evaluation.params.iou_thrs, evaluation.params.img_ids = [0.5], crowded.to_list()
     evaluation.params.area_rng, evaluation.params.area_rng_lbl = [[0, 1e10]], ["all"]
     evaluation.evaluate()
     images = [image for image in evaluation.eval_imgs if image is not None]
-    right = np.array([hit for image in images for hit in image["dtMatched"][0]], dtype=np.bool_)
     ignored = np.array([skip for image in images for skip in image["dtIgnore"][0]], dtype=np.bool_)
     confidence = np.array([score for image in images for score in image["dtScores"]], dtype=np.float64)
-    return precision_recall_of(right[~ignored], confidence[~ignored], truth_boxes)
+    return np.concatenate([counted, confidence[~ignored]])

@@ -123,6 +123,28 @@ def precision_recall_of(
     return PrecisionRecall(precision=true / (true + false), recall=true / to_find, thresholds=thresholds)
 
 
+def precision_recall_of_hits(
+    hits: NDArray[np.floating[Any]], finds: NDArray[np.floating[Any]], to_find: int
+) -> PrecisionRecall:
+    """`precision_recall_of`, told the scores of what was found rightly and those of all finds.
+
+    Args:
+        hits: ``(H,)`` confidences of the finds that are among those to be found, in any order.
+        finds: ``(N,)`` confidences of all finds, the hits included.
+        to_find: how many there are to be found, at least 1.
+
+    Raises:
+        ValueError: a score is NaN.
+
+    >>> curve = precision_recall_of_hits(np.array([0.9, 0.5]), np.array([0.5, 0.9, 0.5, 0.1]), 4)
+    >>> curve.precision.round(3).tolist(), curve.recall.tolist()
+    ([1.0, 0.667, 0.5], [0.25, 0.5, 0.5])
+    """
+    rising = np.unique(as_scores(finds)).astype(np.float64)
+    true, every = _at_or_above(as_scores(hits), rising)[::-1], _at_or_above(as_scores(finds), rising)[::-1]
+    return PrecisionRecall(precision=true / every, recall=true / to_find, thresholds=rising[::-1])
+
+
 def confidence_curves(
     truth: NDArray[np.bool_], score: NDArray[np.floating[Any]], grid: ArrayLike | None = None
 ) -> ConfidenceCurves:

@@ -10,8 +10,10 @@ from typing import Protocol, Self
 import numpy as np
 import polars as pl
 
+from wreckognize import images
 from wreckognize.catalog import PREDICTION_SCHEMA, QUARANTINE_SCHEMA
 from wreckognize.detectors.port import Detector
+from wreckognize.errors import InputError
 from wreckognize.inference.executor import Doing, Executor, Here, Tables, Tick, run_in_parts
 from wreckognize.inference.stream import Look, PhotoFile, StreamSettings, look_at
 from wreckognize.progress import Progress
@@ -94,6 +96,48 @@ class Looking:
             return _tables(rows, looks)
 
         return look
+
+
+@dataclass(frozen=True)
+class LookingAtNew(Looking):
+    """`Looking` at photos that no catalog knows (``photo``, ``path``, ``source``): each is measured first."""
+
+    @property
+    def schemas(self) -> Mapping[str, pl.Schema]:
+        """Predictions, and what could not be read."""
+        return {"predictions": PREDICTION_SCHEMA, "unread": QUARANTINE_SCHEMA}
+
+    def start(self) -> Doing:
+        """Open the detector."""
+        look = super().start()
+
+        def look_at_new(rows: pl.DataFrame, tick: Tick) -> Tables:
+            known, unread = _measured(rows)
+            tick(unread.height)
+            seen = look(known, tick)
+            return {"predictions": seen["predictions"], "unread": pl.concat([unread, seen["unread"]]).sort("file")}
+
+        return look_at_new
+
+
+def _measured(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Rows with ``width`` and ``height`` of the photos as shown, and ``QUARANTINE_SCHEMA`` for those without."""
+    sizes: list[tuple[int, int] | None] = []
+    unread: list[tuple[str, str, str, str]] = []
+    for photo, path, source in rows.select("photo", "path", "source").iter_rows():
+        try:
+            header = images.read_header(Path(path))
+        except InputError as error:
+            sizes.append(None)
+            unread.append((source, photo, error.reason, error.remedy))
+        else:
+            sizes.append((header.width, header.height))
+    measured = rows.with_columns(
+        width=pl.Series([size and size[0] for size in sizes], dtype=pl.Int32),
+        height=pl.Series([size and size[1] for size in sizes], dtype=pl.Int32),
+    )
+    table = pl.DataFrame(unread, schema=QUARANTINE_SCHEMA, orient="row")
+    return measured.filter(pl.col("width").is_not_null()), table
 
 
 def run_pass(

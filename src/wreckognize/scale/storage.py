@@ -1,4 +1,4 @@
-"""Object storage that is slow, flaky or shut: reading and listing by URL, with bounded retries.
+"""Object storage that is slow, flaky or shut: reading, listing and writing by URL, with bounded retries.
 
 Credentials are taken from where the storage's own tools take them (``AWS_ACCESS_KEY_ID`` and so on, a profile, the
 machine's role); they never stand in a study.
@@ -6,13 +6,16 @@ machine's role); they never stand in a study.
 
 from __future__ import annotations
 
+import contextlib
 import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 from wreckognize.errors import InputError, MissingExtraError, StorageError
+from wreckognize.files import atomic_write
 from wreckognize.settings import StorageSettings
 from wreckognize.urls import SCHEMES, scheme_of
 
@@ -22,6 +25,9 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.25, 20.0
 """Seconds; the pause before a further attempt is drawn evenly from 0 to the first pause doubled at each attempt
 ("full jitter", Brooker, Exponential Backoff and Jitter, AWS Architecture Blog, 2015), so that many workers that were
 turned away together do not come back together."""
+
+PIECE_ATTEMPTS = 3
+"""Requests for each piece of an object that is written, before the whole is begun anew; what is read is one piece."""
 
 _NO_BUCKET = ("NO_SUCH_BUCKET", "NoSuchBucket")
 _DENIED = (
@@ -42,13 +48,13 @@ class Stored:
 
 @dataclass
 class Storage:
-    """Reads and lists objects by URL; may be pickled, and connects again wherever it comes to."""
+    """Reads, lists and writes objects by URL; may be pickled, and connects again wherever it comes to."""
 
     settings: StorageSettings = field(default_factory=StorageSettings)
     pause: Callable[[float], None] = time.sleep
 
     def __post_init__(self) -> None:
-        self._systems: dict[str, Any] = {}
+        self._systems: dict[tuple[str, bool], Any] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         return {"settings": self.settings, "pause": self.pause, "_systems": {}}
@@ -106,7 +112,39 @@ class Storage:
         except FileNotFoundError as error:
             raise InputError("not there any more", where=url, remedy="put the object back") from error
 
-    def _trying(self, url: str, action: Callable[[], _Result]) -> _Result:
+    def write(self, url: str, data: bytes) -> None:
+        """Put one object there, whole or not at all, in place of what it held.
+
+        Raises:
+            StorageError: no such bucket, no permission, or it kept failing.
+        """
+        system, path = self._open(url, writing=True)
+        if scheme_of(url) == "file":
+            atomic_write(Path(path), data)
+            return
+
+        def whole() -> None:
+            with system.open_output_stream(path) as stream:
+                stream.write(data)
+            if (size := system.get_file_info(path).size) != len(data):
+                raise OSError(f"{len(data)} bytes were sent and {size} are there")
+
+        try:
+            self._trying(url, whole, "write")
+        except FileNotFoundError as error:
+            raise _no_bucket(url) from error
+
+    def remove(self, url: str) -> None:
+        """Take one object away; nothing happens if it is not there.
+
+        Raises:
+            StorageError: no permission, or it kept failing.
+        """
+        system, path = self._open(url, writing=True)
+        with contextlib.suppress(FileNotFoundError):
+            self._trying(url, lambda: system.delete_file(path), "write")
+
+    def _trying(self, url: str, action: Callable[[], _Result], doing: str = "read") -> _Result:
         """Do it, again if it failed in a way that may pass; `FileNotFoundError` is handed on."""
         for attempt in range(1, self.settings.attempts + 1):
             try:
@@ -114,7 +152,7 @@ class Storage:
             except FileNotFoundError:
                 raise
             except OSError as error:
-                _refuse_at_once(url, error)
+                _refuse_at_once(url, error, doing)
                 if attempt == self.settings.attempts:
                     raise StorageError(
                         f"the storage failed {attempt} times, the last time: {_first_line(error)}",
@@ -125,19 +163,18 @@ class Storage:
                 self.pause(random.uniform(0, min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (attempt - 1))))
         raise AssertionError("attempts are at least 1")
 
-    def _open(self, url: str) -> tuple[Any, str]:
+    def _open(self, url: str, *, writing: bool = False) -> tuple[Any, str]:
         scheme = scheme_of(url)
-        if scheme not in self._systems:
-            self._systems[scheme] = _connect(scheme, self.settings)
-        path = url[len(scheme) + 3 :]
-        return self._systems[scheme], path
+        if (scheme, writing) not in self._systems:
+            self._systems[scheme, writing] = _connect(scheme, self.settings, PIECE_ATTEMPTS if writing else 1)
+        return self._systems[scheme, writing], url[len(scheme) + 3 :]
 
 
-def _connect(scheme: str, settings: StorageSettings) -> Any:
+def _connect(scheme: str, settings: StorageSettings, attempts: int) -> Any:
     try:
         from pyarrow import fs
     except ImportError as error:
-        raise MissingExtraError("ray", "reading photos by URL") from error
+        raise MissingExtraError("ray", "object storage") from error
     if scheme == "file":
         return fs.LocalFileSystem()
     if scheme != "s3":
@@ -147,7 +184,8 @@ def _connect(scheme: str, settings: StorageSettings) -> Any:
     options: dict[str, Any] = {
         "connect_timeout": settings.timeout,
         "request_timeout": settings.timeout,
-        "retry_strategy": fs.AwsStandardS3RetryStrategy(max_attempts=1),  # we retry, and say so
+        "retry_strategy": fs.AwsStandardS3RetryStrategy(max_attempts=attempts),
+        "allow_delayed_open": True,  # a small object is one request
     }
     if settings.endpoint is not None:
         options["endpoint_override"] = settings.endpoint
@@ -156,22 +194,29 @@ def _connect(scheme: str, settings: StorageSettings) -> Any:
     return fs.S3FileSystem(**options)
 
 
-def _refuse_at_once(url: str, error: OSError) -> None:
+def _bucket_of(url: str) -> str:
+    return url.partition("://")[2].partition("/")[0]
+
+
+def _no_bucket(url: str) -> StorageError:
+    return StorageError(
+        f"no such bucket: {_bucket_of(url)!r}",
+        where=url,
+        remedy="correct the URL, or scale.storage.endpoint and region",
+    )
+
+
+def _refuse_at_once(url: str, error: OSError, doing: str) -> None:
     """Raise what no further attempt would change."""
     text = str(error)
-    bucket = url.partition("://")[2].partition("/")[0]
     if any(mark in text for mark in _NO_BUCKET):
-        raise StorageError(
-            f"no such bucket: {bucket!r}",
-            where=url,
-            remedy="correct the URL, or scale.storage.endpoint and region",
-        ) from error
+        raise _no_bucket(url) from error
     if any(mark in text for mark in _DENIED) or isinstance(error, PermissionError):
         raise StorageError(
-            f"no permission to read here ({_first_line(error)})",
+            f"no permission to {doing} here ({_first_line(error)})",
             where=url,
-            remedy="give this machine, and every machine of the cluster, credentials that may list and read "
-            f"{bucket!r} (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or a role)",
+            remedy=f"give this machine, and every machine of the cluster, credentials that may list and {doing} "
+            f"{_bucket_of(url)!r} (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or a role)",
         ) from error
 
 

@@ -25,7 +25,10 @@ from wreckognize.inference.executor import Doing, Tables, Work
 from wreckognize.scale.storage import Storage
 
 FETCH_THREADS = 16
-_PACKAGES = ("wreckognize", "polars", "numpy", "opencv-python-headless", "torch", "ultralytics-opencv-headless")
+_PACKAGES = (
+    *("wreckognize", "polars", "numpy", "opencv-python-headless", "pillow", "pillow-heif", "torch"),
+    "ultralytics-opencv-headless",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +110,7 @@ class Worker:
             there, lost = fetch(rows, fetched, self._order.places, self._order.storage)
             with self._turn:
                 tables = self._do(there, _nobody_listens)
-            return _with_reasons(tables, lost, rows)
+            return with_reasons(tables, lost, rows)
         except WreckognizeError as error:
             return error
         finally:
@@ -124,22 +127,22 @@ def fetch(
     """Bring the photos that lie in object storage to ``folder``.
 
     Args:
-        rows: with ``photo``, ``path`` and ``sha256``.
+        rows: with ``photo``, ``path`` and ``sha256``; null where any bytes will do.
         folder: empty.
         places: folder -> URL, as in `Order`.
         storage: reads the URLs.
 
     Returns:
-        ``rows`` with the paths of the fetched photos, and why some could not be fetched, by photo. Where nothing of
-        a place is listed, rows come back as they are.
+        ``rows`` with the paths of the fetched photos, and why some could not be fetched, by photo. Photos that lie
+        in no place are read where they are.
 
     Raises:
         StorageError: no such bucket, no permission, or the storage kept failing.
         ClusterError: photos lie on a disk that this machine does not see.
     """
     urls = [_url(path, places) for path in rows["path"]]
+    _require_shared_disk([path for path, url in zip(rows["path"], urls, strict=True) if url is None])
     if not any(urls):
-        _require_shared_disk(rows)
         return rows, {}
 
     def bring(number: int) -> tuple[str, InputError | None]:
@@ -148,7 +151,8 @@ def fetch(
             return rows["path"][number], None
         try:
             data = storage.read(url)
-            if hashlib.sha256(data).hexdigest() != rows["sha256"][number]:
+            expected = rows["sha256"][number]
+            if expected is not None and hashlib.sha256(data).hexdigest() != expected:
                 raise InputError(
                     "has other bytes than when it was collected",
                     where=url,
@@ -172,7 +176,7 @@ def _url(path: str, places: Mapping[str, str]) -> str | None:
     return None
 
 
-def _with_reasons(tables: Tables, lost: Mapping[str, InputError], rows: pl.DataFrame) -> Tables:
+def with_reasons(tables: Tables, lost: Mapping[str, InputError], rows: pl.DataFrame) -> Tables:
     """What was lost on the way is named with the reason it was lost for."""
     if not lost:
         return tables
@@ -184,8 +188,7 @@ def _with_reasons(tables: Tables, lost: Mapping[str, InputError], rows: pl.DataF
     return {**tables, "unread": table.sort("file")}
 
 
-def _require_shared_disk(rows: pl.DataFrame) -> None:
-    paths: Sequence[str] = rows["path"].to_list()
+def _require_shared_disk(paths: Sequence[str]) -> None:
     if paths and not any(Path(path).exists() for path in paths):
         raise ClusterError(
             f"the machine {platform.node()} does not see the photos (none of {len(paths)} is there, {paths[0]!r} "

@@ -6,19 +6,43 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from importlib.metadata import version
 
+import msgspec
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from wreckognize import __version__
-from wreckognize.serving import answers, envelope, inspecting
+from wreckognize.serving import answers, envelope, inspecting, openapi
 from wreckognize.serving.answers import Refused
+from wreckognize.serving.drift import Drift
+from wreckognize.serving.feedback import add_feedback
+from wreckognize.serving.feedback_store import FeedbackStore
+from wreckognize.serving.gate import Gate
 from wreckognize.serving.inspector import Inspector
 from wreckognize.serving.measures import Measures
+from wreckognize.serving.page import page_routes
 from wreckognize.serving.settings import ServiceSettings
 from wreckognize.serving.uploads import Memory
+
+_FLUSH_SECONDS = 10.0
+_PUBLIC = (
+    "engine",
+    "precision",
+    "imgsz",
+    "classes",
+    "threshold",
+    "to_a_person",
+    "study",
+    "system",
+    "created",
+    "wreckognize",
+    "parity",
+)
+"""What ``/v1/model`` says of the manifest."""
+_LIMITS = ("photos", "photo_bytes", "request_bytes", "pixels")
+"""What it says of the settings, so that a client need not send what would be refused."""
 
 
 @dataclass(slots=True)
@@ -29,6 +53,8 @@ class Service:
         inspector: the model and its queue, started.
         settings: limits.
         measures: counters, and the log.
+        gate: who may ask, and how much.
+        drift: counts the photos.
         memory: bytes that requests hold.
         stopping_soon: asked to stop; photos are still taken, so that load balancers can look elsewhere.
         stopping: no more photos are taken.
@@ -37,6 +63,8 @@ class Service:
     inspector: Inspector
     settings: ServiceSettings
     measures: Measures
+    gate: Gate
+    drift: Drift
     memory: Memory = field(init=False)
     stopping_soon: bool = False
     stopping: bool = False
@@ -45,55 +73,95 @@ class Service:
         self.memory = Memory(self.settings.held_bytes)
 
 
-def create_app(inspector: Inspector, settings: ServiceSettings, measures: Measures) -> FastAPI:
+def create_app(
+    inspector: Inspector,
+    settings: ServiceSettings,
+    measures: Measures,
+    drift: Drift,
+    *,
+    workers: int = 1,
+    feedback: FeedbackStore | None = None,
+) -> FastAPI:
     """The application.
 
     Args:
         inspector: the model and its queue; it is started when the application starts, and stopped with it.
         settings: limits.
         measures: the same that the inspector has.
+        drift: counts the photos.
+        workers: processes that share the port, and so the rates of keys.
+        feedback: keeps corrections; None: none is taken.
+
+    Raises:
+        UsageError: the file of API keys cannot be read.
     """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await asyncio.to_thread(inspector.start)
+        measures.log("warm", batch=inspector.batch)
+        keeping = asyncio.create_task(_keep(drift, measures))
         try:
             yield
         finally:
             app.state.service.stopping = True
             await asyncio.to_thread(inspector.stop)
+            keeping.cancel()
+            await asyncio.gather(keeping, return_exceptions=True)
+            await asyncio.to_thread(drift.flush)
 
-    app = FastAPI(title="Wreckognize", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
-    app.state.service = Service(inspector, settings, measures)
+    app = FastAPI(
+        title="Wreckognize", version=version("wreckognize"), lifespan=lifespan, docs_url=None, redoc_url=None
+    )
+    app.state.service = Service(
+        inspector, settings, measures, Gate(settings, measures.log, workers=workers), drift
+    )
     app.add_middleware(envelope.Envelope, measures=measures)
     app.add_exception_handler(Refused, envelope.refused)
     app.add_exception_handler(HTTPException, envelope.no_route)
-    app.add_api_route("/v1/inspect", inspecting.inspect, methods=["POST"], response_model=None)
-    for path, handler in (
-        ("/v1/model", _model),
-        ("/healthz", _healthz),
-        ("/readyz", _readyz),
-        ("/metrics", _metrics),
-    ):
-        app.add_api_route(path, handler, methods=["GET"], response_model=None)
-    # Here, after the routes above: feedback (`serving/feedback.py`, a router), and last the web page (`serving/page/`,
-    # a mount at "/").
+    app.add_api_route(
+        "/v1/inspect",
+        inspecting.inspect,
+        methods=["POST"],
+        response_model=None,
+        openapi_extra=openapi.inspect_route(),
+    )
+    for path, handler, page in _ROUTES:
+        app.add_api_route(path, handler, methods=["GET"], response_model=None, openapi_extra=page)
+    openapi.install(app)
+    add_feedback(app, feedback)
+    app.router.routes.extend(page_routes())
     return app
 
 
+async def _keep(drift: Drift, measures: Measures) -> None:
+    """Write down what drift is reckoned from, now and then."""
+    while True:
+        await asyncio.sleep(_FLUSH_SECONDS)
+        try:
+            await asyncio.to_thread(drift.flush)
+        except OSError as error:  # a full disk must not end the service
+            measures.log("drift not written", level="error", text=str(error))
+
+
 async def _model(request: Request) -> Response:
-    model = request.app.state.service.inspector.model
-    named = inspecting.name_of(model)
+    service: Service = request.app.state.service
+    service.gate.enter(request)
+    bundle = service.inspector.bundle
     return answers.json(
         {
-            "name": named.name,
-            "version": named.version,
-            "sha256": named.sha256,
-            "threshold": model.thresholds.value,
-            "to_a_person": inspecting.band_of(model),
-            **model.public,
+            **msgspec.structs.asdict(inspecting.name_of(bundle)),
+            **bundle.manifest.model_dump(mode="json", include=set(_PUBLIC)),
+            "card": bundle.card.model_dump(mode="json"),
+            "limits": {name: getattr(service.settings, name) for name in _LIMITS},
         }
     )
+
+
+async def _drift(request: Request) -> Response:
+    service: Service = request.app.state.service
+    service.gate.enter(request)
+    return answers.json(await asyncio.to_thread(service.drift.summary))
 
 
 async def _healthz(request: Request) -> Response:
@@ -110,4 +178,24 @@ async def _readyz(request: Request) -> Response:
 
 
 async def _metrics(request: Request) -> Response:
-    return Response(request.app.state.service.measures.page(), media_type="text/plain; version=0.0.4")
+    service: Service = request.app.state.service
+    service.gate.enter(request)
+    page = await asyncio.to_thread(service.measures.page, service.drift)
+    return Response(page, media_type="text/plain; version=0.0.4")
+
+
+_ROUTES = (
+    (
+        "/v1/model",
+        _model,
+        openapi.plain_route("The model and its card", "What is served, and what it can do.", "401", "403"),
+    ),
+    (
+        "/v1/drift",
+        _drift,
+        openapi.plain_route("Drift", "Today's photos against the validation photos.", "401", "403"),
+    ),
+    ("/healthz", _healthz, openapi.plain_route("Does the process live", "It does.")),
+    ("/readyz", _readyz, openapi.plain_route("Should photos be sent here", "They should.", "503")),
+    ("/metrics", _metrics, openapi.plain_route("Counts for Prometheus", "Text.", "401", "403", text=True)),
+)

@@ -19,9 +19,10 @@ _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SECURITY = [
     (
         b"content-security-policy",
-        b"default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; "
-        b"form-action 'self'; frame-ancestors 'none'",
+        b"default-src 'self'; img-src 'self' blob:; object-src 'none'; base-uri 'none'; "
+        b"form-action 'none'; frame-ancestors 'none'",
     ),
+    (b"permissions-policy", b"camera=(self), microphone=(), geolocation=()"),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-opener-policy", b"same-origin"),
@@ -62,6 +63,8 @@ class Envelope:
                 names = {name for name, _ in message["headers"]}
                 if b"cache-control" not in names:
                     message["headers"].append((b"cache-control", b"no-store"))
+                if scope["app"].state.service.stopping_soon and b"connection" not in names:
+                    message["headers"].append((b"connection", b"close"))
             await send(message)
 
         try:

@@ -8,14 +8,16 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
+import numpy as np
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from wreckognize.errors import InputError
+from wreckognize.exporting.bundle import Bundle
+from wreckognize.exporting.verdicts import Answer as Judged
 from wreckognize.serving import answers
 from wreckognize.serving.answers import Band, Box, ModelName, PhotoAnswer, Refused, Timings
 from wreckognize.serving.inspector import EngineFailed, QueueFull, Seen, Stopping
-from wreckognize.serving.model import Model
 from wreckognize.serving.uploads import Part, read_photos, too_many_bytes
 
 if TYPE_CHECKING:
@@ -28,10 +30,12 @@ async def inspect(request: Request) -> Response:
     """Read photos, put them into the queue, wait for their verdicts."""
     service: Service = request.app.state.service
     began = time.perf_counter()
+    key = service.gate.enter(request)
     if service.stopping:
         raise stopping()
     if service.inspector.free_places == 0:
         raise queue_full(service)  # before the body is read
+    service.gate.take(request, key, 0)
     with service.memory.share() as share:
         try:
             parts = await read_photos(request, service.settings, share)
@@ -40,6 +44,7 @@ async def inspect(request: Request) -> Response:
         read = time.perf_counter() - began
         if len(parts) == 1 and parts[0].too_large:
             raise too_many_bytes("the photo", service.settings.photo_bytes)
+        service.gate.take(request, key, len(parts))
         log = request.state.log
         log.update(photos=len(parts), bytes=share.held)
         if service.settings.log_names:
@@ -66,9 +71,9 @@ async def inspect(request: Request) -> Response:
         total=_ms(time.perf_counter() - began),
     )
     log.update(queue_ms=timings.queue, inference_ms=timings.inference)
-    model = service.inspector.model
+    bundle = service.inspector.bundle
     return answers.json(
-        answers.InspectAnswer(name_of(model), model.thresholds.value, band_of(model), photos, timings)
+        answers.InspectAnswer(name_of(bundle), bundle.manifest.threshold.value, band_of(bundle), photos, timings)
     )
 
 
@@ -102,10 +107,11 @@ async def _gone(request: Request) -> None:
 def _photo(service: Service, part: Part, result: Seen | BaseException | None, *, alone: bool) -> PhotoAnswer:
     measures = service.measures
     if isinstance(result, Seen):
-        score = round(result.look.score, 4)
-        verdict = service.inspector.model.thresholds.verdict(result.look.score)
-        measures.photo(verdict, score)
-        return PhotoAnswer(part.name, verdict, score, result.width, result.height, _boxes(result))
+        judged = service.inspector.bundle.answer(result.look)
+        measures.photo(judged.verdict, judged.score)
+        service.drift.add(judged.score, result.brightness, max(result.width, result.height), judged.verdict)
+        score = round(judged.score, 4)
+        return PhotoAnswer(part.name, judged.verdict, score, result.width, result.height, _boxes(judged))
     if isinstance(result, EngineFailed):
         raise Refused(503, "engine", "the engine failed on a photo", "try again later", retry_after=5)
     if isinstance(result, InputError):
@@ -120,22 +126,24 @@ def _photo(service: Service, part: Part, result: Seen | BaseException | None, *,
     return PhotoAnswer(part.name, error=problem)
 
 
-def _boxes(seen: Seen) -> list[Box]:
-    look = seen.look
-    corners, confidences = look.boxes.round(1).tolist(), look.confidences.round(4).tolist()
+def _boxes(judged: Judged) -> list[Box]:
+    corners = judged.boxes.astype(np.float64).round(1).tolist()
+    confidences = judged.confidences.astype(np.float64).round(4).tolist()
     return [
         Box(x1, y1, x2, y2, confidence) for (x1, y1, x2, y2), confidence in zip(corners, confidences, strict=True)
     ]
 
 
-def name_of(model: Model) -> ModelName:
+def name_of(bundle: Bundle) -> ModelName:
     """The model, as answers name it."""
-    return ModelName(model.name, model.version, model.sha256)
+    manifest = bundle.manifest
+    return ModelName(manifest.name, manifest.version, manifest.sha256)
 
 
-def band_of(model: Model) -> Band | None:
+def band_of(bundle: Bundle) -> Band | None:
     """Its "to a person" band, as answers give it."""
-    return None if model.thresholds.band is None else Band(*model.thresholds.band)
+    band = bundle.manifest.to_a_person
+    return None if band is None else Band(band.low, band.high)
 
 
 def queue_full(service: Service) -> Refused:

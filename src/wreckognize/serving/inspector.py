@@ -25,11 +25,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wreckognize import images, processor
+from wreckognize.detectors.port import Detector
 from wreckognize.errors import EngineError, InputError
+from wreckognize.exporting.bundle import Bundle
 from wreckognize.inference.letterbox import Fit
 from wreckognize.inference.stream import Engine, Look, looks
 from wreckognize.serving.measures import Measures
-from wreckognize.serving.model import Model
 from wreckognize.serving.settings import ServiceSettings
 
 _LARGE = 16_000_000  # pixels; one such photo is decoded at a time, so that their memory does not add up
@@ -107,22 +108,24 @@ class Inspector:
     """A model and the queue before it.
 
     Args:
-        model: what looks at the photos.
+        bundle: the model.
+        detector: opened from it; it looks at the photos.
         settings: places, batch, patience, decoders, pixels.
         measures: are told what happens.
 
     Attributes:
-        model: as given.
+        bundle: as given.
         batch: photos looked at in one go, at most; known once started.
     """
 
-    def __init__(self, model: Model, settings: ServiceSettings, measures: Measures) -> None:
-        self.model = model
+    def __init__(self, bundle: Bundle, detector: Detector, settings: ServiceSettings, measures: Measures) -> None:
+        self.bundle = bundle
+        self._stream = bundle.stream_settings()
         self.batch = settings.batch or 1
         self._settings, self._measures = settings, measures
-        self._engine = Engine(model.detector)
-        self._stride = model.detector.info.stride
-        self._requests = max(1, model.detector.info.requests)
+        self._engine = Engine(detector)
+        self._stride = detector.info.stride
+        self._requests = max(1, detector.info.requests)
         self._decoders = settings.decoders or processor.cpu_threads()
         self._lock = threading.Lock()
         self._to_decode = threading.Condition(self._lock)
@@ -243,7 +246,7 @@ class Inspector:
             raise InputError(
                 f"a JPEG with over {_MOST_SCANS} scans", remedy="save the photo again", kind="too_many_pixels"
             )
-        fit = Fit.of(header.width, header.height, self.model.stream.imgsz, self._stride)
+        fit = Fit.of(header.width, header.height, self._stream.imgsz, self._stride)
         if pixels > _LARGE:
             with self._large:
                 shown = images.decode(data)
@@ -317,7 +320,7 @@ class Inspector:
             raw = self._engine.infer(canvas, batch[0].name)
             taken = time.monotonic() - began
             fits = [photo.fit for photo in batch if photo.fit is not None]
-            found = list(looks([photo.name for photo in batch], fits, raw, self.model.stream))
+            found = list(looks([photo.name for photo in batch], fits, raw, self._stream))
         except Exception as error:  # whatever an engine raises must not end the service
             self._failed(batch, error)
             return
@@ -355,6 +358,8 @@ class Inspector:
     # -- the start ------------------------------------------------------------------------------------------------
 
     def _warm_up(self) -> None:
+        _, data = cv2.imencode(".jpg", self._blank(1)[0])
+        images.decode(data.tobytes())  # decoders are loaded at their first photo
         self._engine.infer(self._blank(1), "a grey photo")
         if self._settings.batch is not None:
             return
@@ -367,16 +372,16 @@ class Inspector:
         self.batch = size
 
     def _seconds(self, size: int) -> float:
-        """Of one photo in a batch of this size; the better of two tries."""
+        """Of one photo in a batch of this size; the best of three tries, as other work only ever adds to it."""
         canvas, times = self._blank(size), []
-        for _ in range(2):
+        for _ in range(3):
             began = time.perf_counter()
             self._engine.infer(canvas, "a grey photo")
             times.append(time.perf_counter() - began)
         return min(times) / size
 
     def _blank(self, size: int) -> NDArray[np.uint8]:
-        side = -(-self.model.stream.imgsz // self._stride) * self._stride
+        side = -(-self._stream.imgsz // self._stride) * self._stride
         return np.full((size, side, side, 3), 114, dtype=np.uint8)
 
     def _leave(self, photo: _Photo) -> None:

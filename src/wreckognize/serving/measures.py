@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8)
 _SHORT = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
@@ -29,11 +30,10 @@ class Measures:
     """The service's counters.
 
     Args:
-        places: the queue's.
         log: where failures are written.
     """
 
-    def __init__(self, places: int, log: Log = no_log) -> None:
+    def __init__(self, log: Log = no_log) -> None:
         self.log = log
         self._registry = CollectorRegistry()
         registry = self._registry
@@ -74,7 +74,6 @@ class Measures:
         self._places = Gauge(
             "wreckognize_queue_places", "Places in the queue.", multiprocess_mode="livesum", registry=registry
         )
-        self._places.set(places)
         if not _several():
             ProcessCollector(registry=registry)
 
@@ -92,6 +91,10 @@ class Measures:
         self._photos.labels(outcome).inc()
         if score is not None:
             self._score.observe(score)
+
+    def opened(self, places: int) -> None:
+        """The queue has so many places; before that it takes nothing."""
+        self._places.set(places)
 
     def places(self, taken: int) -> None:
         """So many places are taken now."""
@@ -116,13 +119,20 @@ class Measures:
         self._decoder_failures.inc()
         self.log("decoder failed", level="error", reason=reason, text=text)
 
-    def page(self) -> bytes:
-        """All counts in Prometheus' text format; those of all workers where there are several."""
-        if not _several():
-            return generate_latest(self._registry)
-        everyone = CollectorRegistry()
-        MultiProcessCollector(everyone)  # type: ignore[no-untyped-call]
-        return generate_latest(everyone)
+    def page(self, *others: Collector) -> bytes:
+        """All counts in Prometheus' text format; those of all workers where there are several.
+
+        Args:
+            others: what else has something to say there.
+        """
+        counts = self._registry
+        if _several():
+            counts = CollectorRegistry()
+            MultiProcessCollector(counts)  # type: ignore[no-untyped-call]
+        more = CollectorRegistry()
+        for other in others:
+            more.register(other)
+        return generate_latest(counts) + generate_latest(more)
 
 
 def _several() -> bool:

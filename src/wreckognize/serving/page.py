@@ -1,7 +1,7 @@
-"""The web page at ``/``: static files of this package, read once, served with the headers that keep them harmless.
+"""The web page at ``/``: static files of this package, read once.
 
-Knows files and headers; knows nothing of models or photos. The page asks no other host for anything, runs no inline
-script or style, and may be shown in no other page's frame.
+Knows files; knows nothing of models or photos. The page asks no other host for anything and runs no inline script or
+style; the headers that every answer of the service has (`envelope`) make the browser hold it to that.
 """
 
 from __future__ import annotations
@@ -22,17 +22,6 @@ _TYPES = {
     ".svg": "image/svg+xml",
 }
 INDEX = "index.html"
-
-SECURITY_HEADERS = {
-    # Photos are shown, and small pictures of them made, from blobs of this page.
-    "Content-Security-Policy": "default-src 'self'; img-src 'self' blob:; object-src 'none'; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'none'",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +69,7 @@ def page_routes() -> list[BaseRoute]:
 
 
 def _answer(request: Request, file: PageFile) -> Response:
-    headers = {**SECURITY_HEADERS, "ETag": file.etag, "Cache-Control": "no-cache"}
+    headers = {"ETag": file.etag, "Cache-Control": "no-cache"}
     given = request.headers.get("if-none-match", "")
     if given == "*" or file.etag in (tag.strip().removeprefix("W/") for tag in given.split(",")):
         return Response(status_code=304, headers=headers)

@@ -21,6 +21,7 @@ from wreckognize.stages.run import REVISIONS, Run
 _NAMED = 10
 
 if TYPE_CHECKING:
+    from wreckognize.collect.opening import Elsewhere
     from wreckognize.curate.lock import TestLock
     from wreckognize.curate.split import SplitResult
 
@@ -37,7 +38,11 @@ def collect(run: Run) -> None:
     def action() -> None:
         try:
             collected = collect_sources(
-                study.sources, seed=study.seed, progress=run.progress, cache=run.path("cache")
+                study.sources,
+                seed=study.seed,
+                progress=run.progress,
+                cache=run.path("cache"),
+                elsewhere=_elsewhere(run),
             )
         except TooManyFailuresError as error:
             rows = pl.DataFrame(error.rows, schema=QUARANTINE_SCHEMA, orient="row")
@@ -63,6 +68,16 @@ def collect(run: Run) -> None:
         "files": tree_signature({path for source in study.sources for path in paths_read(source)}),
     }
     run.workspace.run_stage("collect", inputs, outputs, action)
+
+
+def _elsewhere(run: Run) -> Elsewhere | None:
+    """The machines of a cluster open photos too; what lies in object storage they read from there."""
+    from wreckognize.collect.opening import Elsewhere
+    from wreckognize.stages.scaling import FETCHED
+
+    if run.study.scale.on == "here":
+        return None
+    return Elsewhere(run.executor, run.path("cache"), run.path(FETCHED))
 
 
 def _with_reviews(run: Run, catalog: Catalog) -> tuple[Catalog, dict[str, Any]]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import polars as pl
 
+from wreckognize.errors import UsageError
 from wreckognize.evaluation.image_level import photo_scores
 from wreckognize.evidence.person import choose_third_answer
 from wreckognize.evidence.thresholds import FrozenThreshold, choose, read_frozen
@@ -38,8 +40,9 @@ def freeze_threshold(run: Run, system: SystemSettings, number: int = 0) -> None:
         (sha256,) = predicted.values()
         now = datetime.now(UTC).isoformat(timespec="seconds")
         frozen = choose_threshold(run, system, number, predictions_sha256=sha256, frozen_at=now)
-        if output.exists() and _same(before := frozen_threshold(run, system, number), frozen):
-            frozen = before  # nothing that decides is another: it was frozen then
+        with suppress(UsageError):  # a damaged file says nothing of when it was frozen
+            if output.exists() and _same(before := frozen_threshold(run, system, number), frozen):
+                frozen = before  # nothing that decides is another: it was frozen then
         atomic_write(output, json.dumps(frozen.to_dict(), indent=1, ensure_ascii=False, allow_nan=False))
         if not frozen.chosen.reached:
             run.progress.say(f"  note: threshold of {system.name}: {frozen.chosen.why}")

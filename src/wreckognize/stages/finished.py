@@ -5,6 +5,9 @@ Read from the run's folder alone: the study's sources need not be there any more
 
 from __future__ import annotations
 
+import atexit
+import tempfile
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +21,7 @@ from wreckognize.recipes import load_recipe
 from wreckognize.settings import PredictSettings
 from wreckognize.study import resolve_weights
 from wreckognize.study.reader import read_document
+from wreckognize.study.weights import needs_trust
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,11 +60,16 @@ class _System(BaseModel):
     predict: PredictSettings
 
 
-def finished_system(folder: Path) -> Finished:
+def finished_system(folder: Path, trust: Collection[str] = ()) -> Finished:
     """Read ``RUN/systems/NAME``, or ``RUN/systems/NAME/seeds/N`` for a further training of it.
+
+    Args:
+        folder: of the system.
+        trust: ``sha256:...`` of checkpoints that may be opened whatever they hold.
 
     Raises:
         UsageError: it is no system of a run, or its threshold was not frozen yet.
+        WeightsError: a system that was never trained has weights that are missing or refused.
     """
     own = own_folder(folder)
     study_file = own.parent.parent / "study.yaml"
@@ -83,7 +92,7 @@ def finished_system(folder: Path) -> Finished:
     trained = load_recipe(system.recipe).trained
     weights = folder / "weights" / "best.safetensors"
     return Finished(
-        weights=str(weights.absolute() if trained else resolve_weights(system.weights, study_file.parent)),
+        weights=str(weights.absolute() if trained else usable_weights(system.weights, study_file.parent, trust)),
         imgsz=system.predict.imgsz or (system.train.imgsz if trained else 640),
         classes=system.classes,
         merge=system.merge,
@@ -95,6 +104,22 @@ def finished_system(folder: Path) -> Finished:
 def own_folder(folder: Path) -> Path:
     """The folder of the system itself, of a further training of it too."""
     return folder.parent.parent if folder.parent.name == "seeds" else folder
+
+
+def usable_weights(text: str, folder: Path, trust: Collection[str]) -> str:
+    """As `wreckognize.study.resolve_weights`; a checkpoint that is trusted is turned into data for this process.
+
+    Raises:
+        WeightsError: the file is missing or refused.
+    """
+    found = resolve_weights(text, folder, trust)
+    if not isinstance(found, Path) or not needs_trust(found):
+        return str(found if isinstance(found, str) else found.absolute())
+    from wreckognize.detectors.trusted import as_data
+
+    kept = tempfile.TemporaryDirectory(prefix="wreckognize-")
+    atexit.register(kept.cleanup)
+    return str(as_data(found, Path(kept.name)))
 
 
 def _settings(study_file: Path, name: str) -> _System:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
+from wreckognize.errors import TrainingError, WriteError
 from wreckognize.files import claim, sha256_of
 from wreckognize.progress import Progress
 from wreckognize.settings import SystemSettings, TrainSettings
@@ -16,6 +18,15 @@ from wreckognize.stages.data import refuse_test_photos
 from wreckognize.stages.run import REVISIONS, Run, versions
 from wreckognize.state import fingerprint_of
 from wreckognize.study.weights import is_random
+
+_FULL_BYTES = 1 << 20
+_FULL_SIGNS = (
+    "No space left on device",
+    "Disk quota exceeded",
+    "File too large",
+    "PytorchStreamWriter failed writing",
+)
+"""How a training's log ends where its files could not be written; the last is what torch says of any such reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +71,7 @@ def learn(
 
     Raises:
         TrainingError: train or val would be empty, or the training ended without a result.
+        WriteError: it ended so because the disk takes no more.
     """
     from wreckognize.training.fine_tune import fine_tune
     from wreckognize.training.layout import write_layout
@@ -67,18 +79,31 @@ def learn(
     if (training / "result.json").exists():
         return
     layout = write_layout(photos, labels, training / "data", progress=progress)
-    fine_tune(
-        lesson.weights,
-        layout,
-        lesson.train,
-        training,
-        seed=lesson.seed,
-        name=lesson.name,
-        progress=progress,
-        inherited=inherited,
-        trained_on=lesson.trained_on,
-        each_epoch=each_epoch,
-    )
+    try:
+        fine_tune(
+            lesson.weights,
+            layout,
+            lesson.train,
+            training,
+            seed=lesson.seed,
+            name=lesson.name,
+            progress=progress,
+            inherited=inherited,
+            trained_on=lesson.trained_on,
+            each_epoch=each_epoch,
+        )
+    except TrainingError as error:
+        free = shutil.disk_usage(training).free
+        signs = [sign for sign in _FULL_SIGNS if sign in error.what]
+        if signs or free < _FULL_BYTES:
+            raise WriteError(
+                f"training of {lesson.name} ended because the disk takes no more "
+                f"({''.join(f'{sign}; ' for sign in signs[:1])}{free:,} bytes are free)",
+                where=str(training),
+                remedy="make room on the disk, raise the limit, or choose a folder on another disk; the same command "
+                "goes on after the last whole epoch",
+            ) from error
+        raise
 
 
 def train_stage(system: SystemSettings, number: int = 0) -> str:
@@ -108,7 +133,7 @@ def train(run: Run, system: SystemSettings, number: int = 0) -> None:
             {"rows": photos.select("photo", "split", "sha256", "width", "height", "plain").rows()}
         ),
         "weights": weights if is_random(weights) else sha256_of(Path(weights)),
-        "train": system.train.model_dump(mode="json", exclude={"seeds"}),
+        "train": system.train.model_dump(mode="json", exclude={"seeds", "cache"}),
         "seed": seed,
         "versions": versions(),
     }

@@ -40,6 +40,7 @@ from wreckognize.review.reading import read_answers
 from wreckognize.review.records import Merged, Review, merge, read_reviews, write_reviews
 from wreckognize.settings import SystemSettings
 from wreckognize.spreadsheet import rows_to_csv
+from wreckognize.stages.feedback import FeedbackTaken, feedback_place, read_feedback, take_photos
 from wreckognize.study import Study
 from wreckognize.study.reader import read_document
 
@@ -74,6 +75,7 @@ class ImportResult:
         skipped: of these, photos that a person saw and skipped.
         conflicts: photos on which reviewers differ.
         conflicts_file: a table of them; None if there never was one.
+        feedback: what else became of corrections from the service; None: it was a tool's file.
     """
 
     file: Path
@@ -84,6 +86,7 @@ class ImportResult:
     skipped: int
     conflicts: tuple[Conflict, ...]
     conflicts_file: Path | None
+    feedback: FeedbackTaken | None = None
 
 
 def review_files(study: Study) -> tuple[Path, ...]:
@@ -185,6 +188,8 @@ def _write_export(target: Path, tasks: Sequence[Task], manifest: Manifest, progr
             files = yolo.files(tasks, manifest)
     files |= {MANIFEST: manifest_json(manifest), ORDER: order_csv(manifest).encode()}
     try:
+        if target.is_dir():
+            target.rmdir()  # an empty one may be given
         with atomic_folder(target) as part:
             (part / PHOTOS).mkdir()
             copy_photos(tasks, manifest, part / PHOTOS, progress)
@@ -193,7 +198,9 @@ def _write_export(target: Path, tasks: Sequence[Task], manifest: Manifest, progr
                 (part / name).write_bytes(content)
     except OSError as error:
         raise UsageError(
-            f"the export cannot be written ({error.strerror})", where=str(target), remedy="give another --into DIR"
+            f"the export cannot be written ({error.strerror or error})",
+            where=str(target),
+            remedy="give another --into DIR",
         ) from error
 
 
@@ -214,7 +221,8 @@ def import_review(
     Args:
         study: the study.
         run: its run's folder, after `collect`.
-        source: what came back: a file, or for YOLO a folder; None: only let entries decide.
+        source: what came back: a file, or for YOLO a folder; or where the service keeps corrections, a folder or a URL;
+            None: only let entries decide.
         now: the time, for answers whose file has none; ISO 8601.
         tool: that it is from; default: as it looks.
         reviewer: who answered; default: as the file says.
@@ -224,20 +232,26 @@ def import_review(
 
     Raises:
         UsageError: what came back is of another study, or has answers that cannot be right; all are named.
+        StorageError: the place of corrections cannot be read.
     """
     catalog = _catalog(study, run)
     files = review_files(study)
     stored = {file: read_reviews(file, study=study.study) for file in files if file.exists()}
-    incoming, checked = Incoming(), None
+    incoming, checked, photos = Incoming(), None, catalog.photos
+    read = None
     if source is not None:
-        incoming = read_answers(source, tool, catalog.photos, looked_at=looked_at, export=export)
-        checked = check(
-            incoming, catalog.photos, study=study.study, reviewer=_name(reviewer), now=now, where=str(source)
-        )
+        place = feedback_place(source, study) if tool is None else None
+        if place is not None:
+            read = read_feedback(study, place, catalog)
+            incoming, photos = read.incoming, read.photos
+        else:
+            incoming = read_answers(source, tool, photos, looked_at=looked_at, export=export)
+        checked = check(incoming, photos, study=study.study, reviewer=_name(reviewer), now=now, where=str(source))
     merged = merge(merge((), chain(*stored.values())).reviews, checked.reviews if checked else ())
     reviews = resolve(merged.reviews, choices)
+    feedback = take_photos(study, read, run) if read else None
     _write_reviews(study, files, stored, reviews)
-    conflicts = settle(of_these_files(reviews, catalog.photos)).conflicts
+    conflicts = settle(of_these_files(reviews, photos)).conflicts
     return ImportResult(
         file=files[0],
         named=bool(study.reviews),
@@ -247,6 +261,7 @@ def import_review(
         skipped=incoming.skipped,
         conflicts=conflicts,
         conflicts_file=_write_conflicts(files[0], conflicts),
+        feedback=feedback,
     )
 
 

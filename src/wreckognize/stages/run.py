@@ -14,7 +14,7 @@ from wreckognize.inference.executor import Executor, Here
 from wreckognize.progress import Progress
 from wreckognize.settings import SystemSettings
 from wreckognize.study import Study
-from wreckognize.study.weights import resolve_weights
+from wreckognize.study.weights import needs_trust, resolve_weights
 from wreckognize.workspace import Workspace
 
 REVISIONS = {
@@ -24,7 +24,7 @@ REVISIONS = {
     "split": 3,
     "part": 2,
     "label": 1,
-    "train": 4,
+    "train": 5,
     "threshold": 1,
     "latency": 1,
     "evaluate": 2,
@@ -86,7 +86,12 @@ class Run:
     def start_weights(self, weights: str) -> str:
         """Absolute path, or an architecture's name."""
         folder = self.study.file.parent if self.study.file else Path.cwd()
-        return str(resolve_weights(weights, folder))
+        found = resolve_weights(weights, folder, self.study.trust)
+        if isinstance(found, Path) and needs_trust(found):
+            from wreckognize.detectors.trusted import as_data
+
+            return str(as_data(found, self.path("trusted")))
+        return str(found)
 
 
 def versions() -> dict[str, str]:

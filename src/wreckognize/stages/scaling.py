@@ -1,4 +1,4 @@
-"""Where a study's photos come from and who looks at them, when that is not this machine's disk and this process."""
+"""Where a study's photos come from, who looks at them and where its run is kept, when that is not only this machine."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from wreckognize.inference.executor import Executor, Here
 from wreckognize.progress import Progress
 from wreckognize.study import Study
 from wreckognize.urls import url_of
+from wreckognize.workspace import Workspace
 
 FETCHED = "fetched"
 """The folder of a run in which photos from object storage lie."""
@@ -50,6 +51,37 @@ def fetch(study: Study, root: Path, progress: Progress) -> Study:
                 mirror(url, images[number], storage, progress, suffixes=PHOTO_SUFFIXES, name=source.name)
         sources.append(source.model_copy(update={"images": tuple(images)}))
     return replace(study, sources=tuple(sources))
+
+
+@contextmanager
+def kept(study: Study, url: str | None, workspace: Workspace, progress: Progress) -> Iterator[None]:
+    """Keep the run's folder in object storage as well, until the end of the block: after each stage, and at the end.
+
+    Args:
+        study: how storage is spoken to.
+        url: the place; None: the folder is kept on this machine only.
+        workspace: the folder, held by this process.
+        progress: where to report.
+
+    Raises:
+        StorageError: the place holds another run, another run writes there, or the storage cannot be used.
+    """
+    if url is None:
+        yield
+        return
+    from wreckognize.scale.published import Published
+    from wreckognize.scale.storage import Storage
+
+    published = Published(url, workspace.root, Storage(study.scale.storage), progress)
+    published.bring(begun=bool(workspace.stages))
+    workspace.read_again()
+
+    def put() -> None:
+        published.put({name for record in workspace.stages.values() for name in record.outputs})
+
+    workspace.after_stage = put
+    yield
+    put()
 
 
 @contextmanager

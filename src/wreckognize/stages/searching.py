@@ -44,7 +44,7 @@ REASON_LETTERS = 400
 _NOT_COMPARED: dict[str, Any] = {
     "name": True,
     "predict": {"device", "threshold"},
-    "train": {"device", "seeds"},
+    "train": {"device", "seeds", "cache"},
 }
 """Parts of a system that make no difference to its trials."""
 

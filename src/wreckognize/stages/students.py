@@ -19,7 +19,7 @@ from wreckognize.stages.looking import Looker, look
 from wreckognize.stages.run import Run, versions
 from wreckognize.study.weights import is_random
 
-_REVISION = 1
+_REVISION = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +81,7 @@ def look_at_fold(
         "split": digest("split")["split.parquet"],
         "labels": digest(f"label:{system.name}"),
         "weights": weights if is_random(weights) else sha256_of(Path(weights)),
-        "train": train.model_dump(mode="json", exclude={"seeds"}),
+        "train": train.model_dump(mode="json", exclude={"seeds", "cache"}),
         "looker": looker.identity,
         "fold": [number, folds],
         "seed": run.study.seed,

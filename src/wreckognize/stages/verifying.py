@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import polars as pl
+from pydantic import ValidationError
 
 from wreckognize.curate.lock import check_lock, read_lock
 from wreckognize.curate.looks import read_looks
@@ -27,7 +28,7 @@ from wreckognize.settings import SystemSettings
 from wreckognize.stages import deciding, judging, results, shortcuts
 from wreckognize.stages.looking import predictions_stage
 from wreckognize.stages.run import Run
-from wreckognize.state import STATE_COPY, STATE_FILE, OutputRecord
+from wreckognize.state import STATE_COPY, STATE_FILE, OutputRecord, State
 from wreckognize.study import Study
 from wreckognize.workspace import Workspace, reading_workspace
 
@@ -123,12 +124,11 @@ def _files(workspace: Workspace, progress: Progress) -> Iterator[Check]:
             "not checked",
             ("written by an earlier version, without a seal; the next run seals it",),
         )
-    copy = workspace.path(STATE_COPY)
-    if copy.is_file() and copy.read_bytes() != workspace.path(STATE_FILE).read_bytes():
+    if not _is_copied(workspace):
         yield Check(
             f"the copy of the record of stages ({STATE_COPY})",
             "differs",
-            (f"{STATE_COPY}: it is not what {STATE_FILE} is; the next run writes it anew",),
+            (f"{STATE_COPY}: it is not a whole copy of {STATE_FILE}; the next run writes it anew",),
         )
     named: dict[str, OutputRecord] = dict(state.others)
     for record in state.stages.values():
@@ -149,6 +149,18 @@ def _files(workspace: Workspace, progress: Progress) -> Iterator[Check]:
             "not checked",
             (f"{', '.join(unknown[:NAMED])}{more}",),
         )
+
+
+def _is_copied(workspace: Workspace) -> bool:
+    """Whether the copy of the record, where there is one, is whole; it may be a step behind if the run was killed."""
+    copy = workspace.path(STATE_COPY)
+    if not copy.is_file():
+        return True  # of an earlier version
+    try:
+        state = State.model_validate_json(copy.read_bytes())
+    except ValidationError:
+        return False
+    return state.seal in ("", state.digest)
 
 
 def _file(path: Path, name: str, output: OutputRecord) -> list[str]:

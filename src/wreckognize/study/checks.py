@@ -41,7 +41,7 @@ def check_extras(problems: Problems) -> None:
         problems.add((), f"{' and '.join(missing)} not installed", "the extra [yolo]", remedy)
 
 
-def check(draft: Draft, folder: Path, problems: Problems) -> None:
+def check(draft: Draft, folder: Path, problems: Problems, trust: Collection[str] = ()) -> None:
     """Everything that concerns more than one part of a study, or its files."""
     check_names(draft.named, "source", problems)
     check_names([(key, system.name) for key, system in draft.systems], "system", problems)
@@ -52,11 +52,11 @@ def check(draft: Draft, folder: Path, problems: Problems) -> None:
     for key, paths in draft.other_paths:
         _check_paths(paths, key, problems, files=key[-1] == "annotations")
     for key, weights in draft.other_weights:
-        _check_weights(weights, key, folder, problems)
+        _check_weights(weights, key, folder, problems, trust)
     for path in draft.reviews:
         _check_paths([path], ("reviews",), problems, files=True)
     check_split(draft, problems)
-    check_weights(draft, folder, problems)
+    check_weights(draft, folder, problems, trust)
     check_engines(draft, problems)
     for key, system in draft.systems:
         check_limits(system, key, draft.source_names, problems)
@@ -154,25 +154,30 @@ def check_split(draft: Draft, problems: Problems) -> None:
         problems.add(("split", name), found, f"photos for {name}", remedy)
 
 
-def check_weights(draft: Draft, folder: Path, problems: Problems) -> None:
+def check_weights(draft: Draft, folder: Path, problems: Problems, trust: Collection[str]) -> None:
     """All weights are there: those of every system, and of every teacher that one of them learns from."""
     common = draft.teacher or TeacherSettings()  # systems were built with the default where the study's is broken
     if draft.teacher is not None and any(
         system.trained and system.teacher == common for _, system in draft.systems
     ):  # a teacher that nobody learns from is never loaded
-        _check_weights(draft.teacher.weights, ("teacher", "weights"), folder, problems)
+        _check_weights(draft.teacher.weights, ("teacher", "weights"), folder, problems, trust)
     for key, system in draft.systems:
-        check_system_weights(system, key, common, folder, problems)
+        check_system_weights(system, key, common, folder, problems, trust)
 
 
 def check_system_weights(
-    system: SystemSettings, key: Key, common: TeacherSettings | None, folder: Path, problems: Problems
+    system: SystemSettings,
+    key: Key,
+    common: TeacherSettings | None,
+    folder: Path,
+    problems: Problems,
+    trust: Collection[str],
 ) -> None:
     """The weights of one system are there, and those of its teacher if that is not the study's (``common``)."""
-    _check_weights(system.weights, (*key, "weights"), folder, problems)
+    _check_weights(system.weights, (*key, "weights"), folder, problems, trust)
     teacher = system.teacher
     if system.trained and isinstance(teacher, TeacherSettings) and teacher != common:
-        _check_weights(teacher.weights, (*key, "teacher", "weights"), folder, problems)
+        _check_weights(teacher.weights, (*key, "teacher", "weights"), folder, problems, trust)
 
 
 def check_engines(draft: Draft, problems: Problems) -> None:
@@ -185,9 +190,9 @@ def check_engines(draft: Draft, problems: Problems) -> None:
             check_engine(system.teacher, (*key, "teacher"), problems)
 
 
-def _check_weights(text: str, key: Key, folder: Path, problems: Problems) -> None:
+def _check_weights(text: str, key: Key, folder: Path, problems: Problems, trust: Collection[str]) -> None:
     try:
-        resolve_weights(text, folder)
+        resolve_weights(text, folder, trust)
     except WeightsError as error:
         found = f"{error.what}: {error.where}"
         problems.add(key, found, "a .pt or .safetensors file", error.remedy)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from wreckognize.errors import StudyError
+from wreckognize.errors import Problem, StudyError
 from wreckognize.recipes import load_recipe
 from wreckognize.settings import (
     EvidenceSettings,
@@ -22,13 +22,19 @@ from wreckognize.settings import (
 from wreckognize.study.build import Draft, build
 from wreckognize.study.checks import check, check_extras, teaching_order
 from wreckognize.study.overrides import apply_overrides
-from wreckognize.study.problems import Problems
+from wreckognize.study.problems import Problems, show
 from wreckognize.study.reader import dump, plain, read_document
 from wreckognize.study.space import read_search, system_with
+from wreckognize.weightfiles import TRUST
 
 if TYPE_CHECKING:
     from wreckognize.pipeline import RunResult, Until
     from wreckognize.progress import Progress
+
+_TRUST_IN_WORDS = (
+    "sha256: and 64 hexadecimal digits in lower case",
+    "take it from the message that refused the file, once you know who made it",
+)
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,8 @@ class Study:
         groups: when two photos are nearly the same.
         evidence: how figures are judged.
         scale: where photos are looked at, and how object storage is spoken to.
+        trust: ``sha256:...`` of pickle checkpoints that may be opened whatever they hold, as after ``--trust``. Whoever
+            runs a study says so, never the study file, which may come with the checkpoint.
         reviews: files with the boxes that people drew in a review.
         teacher: labels whole vehicles for the systems that name no other.
         systems: the rows of the comparison, in file order.
@@ -64,6 +72,7 @@ class Study:
     groups: GroupSettings = field(default_factory=GroupSettings)
     evidence: EvidenceSettings = field(default_factory=EvidenceSettings)
     scale: ScaleSettings = field(default_factory=ScaleSettings)
+    trust: tuple[str, ...] = field(default=(), compare=False)
     reviews: tuple[Path, ...] = ()
     search: SearchSettings | None = field(default=None, compare=False)
     file: Path | None = field(default=None, compare=False)
@@ -71,12 +80,13 @@ class Study:
     folder: Path = field(default_factory=Path, compare=False, repr=False)
 
     @classmethod
-    def load(cls, path: str | Path, *, overrides: Sequence[str] = ()) -> Self:
+    def load(cls, path: str | Path, *, overrides: Sequence[str] = (), trust: Sequence[str] = ()) -> Self:
         """Read and check a study file.
 
         Args:
             path: the file; paths in it are relative to its folder.
             overrides: ``key=value`` texts as after ``--set``, e.g. ``systems.ver5.train.epochs=5``.
+            trust: see `Study`.
 
         Raises:
             StudyError: with all problems at once. Nothing was written.
@@ -84,7 +94,8 @@ class Study:
         path = Path(path)
         document = read_document(path)
         problems = Problems(str(path), document.lines, found=list(document.problems))
-        return cls._make(document.content, path.absolute().parent, path.absolute(), overrides, problems)
+        folder = path.absolute().parent
+        return cls._make(document.content, folder, path.absolute(), overrides, problems, trust)
 
     @classmethod
     def recorded(cls, path: str | Path) -> Self:
@@ -103,7 +114,12 @@ class Study:
 
     @classmethod
     def from_mapping(
-        cls, mapping: Mapping[str, Any], folder: str | Path = ".", *, overrides: Sequence[str] = ()
+        cls,
+        mapping: Mapping[str, Any],
+        folder: str | Path = ".",
+        *,
+        overrides: Sequence[str] = (),
+        trust: Sequence[str] = (),
     ) -> Self:
         """As `load`, from the values a study file would hold; ``folder`` is what relative paths start from.
 
@@ -111,24 +127,38 @@ class Study:
             StudyError: with all problems at once.
         """
         problems = Problems("study")
-        return cls._make(plain(mapping, "study"), Path(folder).absolute(), None, overrides, problems)
+        return cls._make(plain(mapping, "study"), Path(folder).absolute(), None, overrides, problems, trust)
 
     @classmethod
     def _make(
-        cls, content: dict[str, Any], folder: Path, file: Path | None, overrides: Sequence[str], problems: Problems
+        cls,
+        content: dict[str, Any],
+        folder: Path,
+        file: Path | None,
+        overrides: Sequence[str],
+        problems: Problems,
+        trust: Sequence[str],
     ) -> Self:
+        wrong = [text for text in trust if not TRUST.fullmatch(text)]
+        problems.found.extend(Problem("--trust", "", show(text), *_TRUST_IN_WORDS) for text in wrong)
         check_extras(problems)
         apply_overrides(content, overrides, problems)
         draft = build(content, folder, problems)
-        check(draft, folder, problems)
-        return cls._of(draft, content, folder, file, problems)
+        check(draft, folder, problems, trust)
+        return cls._of(draft, content, folder, file, problems, trust)
 
     @classmethod
     def _of(
-        cls, draft: Draft, content: dict[str, Any], folder: Path, file: Path | None, problems: Problems
+        cls,
+        draft: Draft,
+        content: dict[str, Any],
+        folder: Path,
+        file: Path | None,
+        problems: Problems,
+        trust: Sequence[str] = (),
     ) -> Self:
         systems = {system.name: system for _, system in draft.systems}
-        search = read_search(content, folder, systems, problems)
+        search = read_search(content, folder, systems, problems, trust)
         if (
             problems.found
             or draft.head is None
@@ -150,6 +180,7 @@ class Study:
             groups=draft.groups,
             evidence=draft.evidence,
             scale=draft.scale,
+            trust=tuple(trust),
             reviews=draft.reviews,
             search=search,
             file=file,
@@ -167,7 +198,7 @@ class Study:
             return self.search
         problems = Problems(str(self.file or "study"))
         systems = {system.name: system for system in self.systems}
-        search = read_search({**self.content, "search": {}}, self.folder, systems, problems)
+        search = read_search({**self.content, "search": {}}, self.folder, systems, problems, self.trust)
         if search is None:
             raise StudyError(problems.found)
         return search
@@ -179,7 +210,7 @@ class Study:
             StudyError: the values do not fit, alone or together.
         """
         problems = Problems(str(self.file or "study"))
-        system = system_with(self.content, self.folder, name, values, problems)
+        system = system_with(self.content, self.folder, name, values, problems, self.trust)
         if system is None or problems.found:
             raise StudyError(problems.found)
         return system

@@ -6,7 +6,7 @@ A value is right if the system can be built with it, so a search refuses what a 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -33,6 +33,7 @@ _SPEED = "it changes how fast a system is, not what it learns"
 NOT_SEARCHED: Mapping[str, str] = {
     "train.seeds": "a search trains each setting once; train the best one from several seeds afterwards",
     "train.device": _SPEED,
+    "train.cache": _SPEED,
     "predict.device": _SPEED,
     "predict.engine": _SPEED,
     "predict.precision": _SPEED,
@@ -60,7 +61,11 @@ class _Section(SearchSettings):
 
 
 def read_search(
-    content: Mapping[str, Any], folder: Path, systems: Mapping[str, SystemSettings], problems: Problems
+    content: Mapping[str, Any],
+    folder: Path,
+    systems: Mapping[str, SystemSettings],
+    problems: Problems,
+    trust: Collection[str] = (),
 ) -> SearchSettings | None:
     """The ``search`` section of a study; what is wrong with it is noted in ``problems``.
 
@@ -69,6 +74,7 @@ def read_search(
         folder: what relative paths start from.
         systems: those that could be built, by name.
         problems: where to note.
+        trust: ``sha256:...`` of checkpoints that may be opened whatever they hold.
 
     Returns:
         The settings; None if there is no section or something is wrong with it.
@@ -85,7 +91,7 @@ def read_search(
     given = raw.get("space") or dict(DEFAULT_SPACE)
     if name is None or not isinstance(given, dict):
         return None
-    space = _SpaceReader(content, folder, name, problems).read(given)
+    space = _SpaceReader(content, folder, name, problems, trust).read(given)
     if section is None or len(problems.found) > before:
         return None
     return SearchSettings.model_validate(section.model_dump() | {"system": name, "space": space})
@@ -108,7 +114,12 @@ def _system_of(given: Any, systems: Mapping[str, SystemSettings], problems: Prob
 
 
 def system_with(
-    content: Mapping[str, Any], folder: Path, name: str, values: Mapping[str, Any], problems: Problems
+    content: Mapping[str, Any],
+    folder: Path,
+    name: str,
+    values: Mapping[str, Any],
+    problems: Problems,
+    trust: Collection[str] = (),
 ) -> SystemSettings | None:
     """A trained system of a study with some fields (``train.lr0``) set to other values, checked like any other.
 
@@ -126,7 +137,7 @@ def system_with(
     if system is not None:
         if not system.trained:
             problems.add(("systems", name, "recipe"), show(system.recipe), "a recipe that trains")
-        check_system_weights(system, ("systems", name), None, folder, problems)
+        check_system_weights(system, ("systems", name), None, folder, problems, trust)
         check_limits(system, ("systems", name), names_in(content.get("sources")), problems)
     return system
 
@@ -139,6 +150,7 @@ class _SpaceReader:
     folder: Path
     system: str
     problems: Problems
+    trust: Collection[str]
 
     def read(self, space: Mapping[str, Any]) -> tuple[Dimension, ...]:
         dimensions: dict[str, Dimension] = {}
@@ -230,7 +242,7 @@ class _SpaceReader:
 
     def _tried(self, values: Mapping[str, Any]) -> list[Problem]:
         found = Problems("")
-        system_with(self.content, self.folder, self.system, values, found)
+        system_with(self.content, self.folder, self.system, values, found, self.trust)
         return found.found
 
 

@@ -34,6 +34,7 @@ REFUSED: dict[str, str] = {
     "save_dir": _RUN,
     "resume": "a run that was interrupted resumes by itself",
     "save": "the best weights are always kept",
+    "save_period": "the best weights are kept, and while it trains its last state",
     "val": "the best epoch is chosen on the val photos, so they are always looked at",
     "plots": "the report draws the curves",
     "cfg": "write each setting in the study, where it is checked and recorded",

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
+from functools import lru_cache
 from pathlib import Path
 
 from wreckognize.errors import WeightsError
+from wreckognize.fetching import FILES
 from wreckognize.study.paths import absolute
+from wreckognize.weightfiles import Refusal, refusal_of, refused_checkpoint, trusted
 
 STARTER = "starter"
 """The small detector that ships with the package."""
 
 _ARCHITECTURE = re.compile(r"yolov8[nsmlx]\.yaml")
-_ZIP = b"PK\x03\x04"
-_OFFICIAL = re.compile(r"yolov8[nsmlx]\.pt")
 
 
 def is_random(text: str) -> bool:
@@ -31,19 +33,21 @@ def absolute_weights(text: str, folder: Path) -> str:
     return text if text == STARTER or is_random(text) else str(absolute(text, folder))
 
 
-def resolve_weights(text: str, folder: Path) -> Path | str:
-    """Find the file that ``weights`` means.
+def resolve_weights(text: str, folder: Path, trust: Collection[str] = ()) -> Path | str:
+    """Find the file that ``weights`` means, and look into it as far as it takes to say whether it may be opened.
 
     Args:
         text: ``starter``; ``yolov8{n,s,m,l,x}.yaml``, an architecture with random weights; or the path of a
             ``.pt`` or ``.safetensors`` file (with its card beside it), absolute or below ``folder``.
         folder: the study file's.
+        trust: ``sha256:...`` of pickle checkpoints that may be opened whatever they hold.
 
     Returns:
         The file's absolute path, or the architecture's name as it was given.
 
     Raises:
-        WeightsError: the file is not there, is empty, cannot be read, or is of another kind.
+        WeightsError: the file is not there, is empty, cannot be read, is of another kind, or is a pickle that is more
+            than data.
     """
     if is_random(text):
         return text
@@ -56,15 +60,15 @@ def resolve_weights(text: str, folder: Path) -> Path | str:
         )
     try:
         size = path.stat().st_size if path.is_file() else None
-        beginning = _beginning(path) if size else b""
+        refusal = _refusal(path) if size and path.suffix == ".pt" else None
     except (OSError, ValueError) as error:
         raise WeightsError(f"cannot be read ({error})", where=str(path), remedy="check the path") from error
     if size is None:
         raise WeightsError("no such file", where=str(path), remedy=_remedy(text, path))
     if size == 0:
         raise WeightsError("an empty file", where=str(path), remedy="copy or download it again")
-    if path.suffix == ".pt" and not beginning.startswith(_ZIP):
-        raise WeightsError("not a checkpoint: torch writes a zip archive", where=str(path), remedy="get it again")
+    if refusal is not None and not trusted(path, trust):
+        raise refused_checkpoint(path, refusal)
     cards = (path.with_suffix(".json"), path.with_name("model.json"))
     if path.suffix == ".safetensors" and not any(card.is_file() for card in cards):
         raise WeightsError(
@@ -75,17 +79,26 @@ def resolve_weights(text: str, folder: Path) -> Path | str:
     return path
 
 
-def _beginning(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(len(_ZIP))
+def needs_trust(path: Path) -> bool:
+    """Whether a file is a pickle that is opened only because a person vouched for it."""
+    return path.suffix == ".pt" and _refusal(path) is not None
+
+
+def _refusal(path: Path) -> Refusal | None:
+    status = path.stat()
+    return _refusal_of_state(path, status.st_size, status.st_mtime_ns, status.st_ino)
+
+
+@lru_cache(maxsize=64)
+def _refusal_of_state(path: Path, *_state: int) -> Refusal | None:
+    """A file is asked about by every part of a study that names it; it is looked into once."""
+    return refusal_of(path)
 
 
 def _remedy(text: str, path: Path) -> str:
     if text == STARTER:
         return "install the package again; it should hold demo/starter.safetensors and demo/starter.json"
-    if _OFFICIAL.fullmatch(path.name):
-        return (
-            f"download {path.name} from the releases page of the GitHub project ultralytics/assets and put it "
-            f"into {path.parent}, or write {path.stem}.yaml for random weights"
-        )
+    if path.name in FILES:
+        instead = f", or write {path.stem}.yaml for random weights" if is_random(f"{path.stem}.yaml") else ""
+        return f"`wreckognize fetch weights {path.stem} --to {path.parent}` downloads it{instead}"
     return "check the path; it is relative to the study file"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -19,11 +18,13 @@ from wreckognize.errors import TrainingError
 from wreckognize.files import atomic_write
 from wreckognize.progress import Progress, Task
 from wreckognize.settings import TrainSettings
+from wreckognize.training.events import read_events, since_anew
 from wreckognize.training.job import TrainJob, TrainResult
 from wreckognize.training.layout import Layout
 
 POLL_SECONDS = 0.2
 LOG_LINES_SHOWN = 12
+_WORKER_KILLED = "is killed by signal: Killed"  # as torch says it of a data loader's worker
 
 
 def fine_tune(
@@ -41,13 +42,13 @@ def fine_tune(
 ) -> TrainResult:
     """Train one system and write ``../weights/best.safetensors`` with its card.
 
-    A training that was interrupted goes on after its last whole epoch.
+    A training that was interrupted goes on after its last whole epoch, and ends as if it had not been.
 
     Args:
         weights: what to start from.
         layout: the training folder.
         settings: of the system.
-        folder: ``systems/NAME/training``; holds ``work/results.csv``, the log and the checkpoints.
+        folder: ``systems/NAME/training``; holds ``work/results.csv``, the log and, while it trains, its state.
         seed: used unless the settings name one.
         name: of the system, for progress and errors.
         progress: where to report.
@@ -67,6 +68,7 @@ def fine_tune(
         settings={"seed": seed, "deterministic": True, **library_settings(settings)},
         parent=os.getpid(),
         trained_on=trained_on,
+        cache=settings.cache,
     )
     job_file = folder / "job.json"
     atomic_write(job_file, job.model_dump_json(indent=1))
@@ -91,12 +93,7 @@ def fine_tune(
     finally:
         _end(child)
     if child.returncode != 0 or not job.result.exists():
-        raise TrainingError(
-            f"training of {name} ended with exit code {child.returncode} and no result\n{_tail(log)}",
-            where=str(log),
-            remedy="read the end of the log above; after mending the cause, run the same command again: "
-            "it goes on after the last whole epoch",
-        )
+        raise _failed(name, child.returncode, log)
     _tidy(folder)
     return read_result(folder)
 
@@ -118,10 +115,10 @@ def library_settings(settings: TrainSettings) -> dict[str, Any]:
 def epochs_so_far(folder: Path) -> dict[int, float]:
     """The ROC area after each epoch of a training that was begun in ``folder``, by epoch from 1; see `fine_tune`."""
     file = TrainJob(weights="", data=folder, folder=folder, settings={}, parent=0).events
-    events, _ = _new_events(file, 0)
+    events, _ = read_events(file, 0)
     return {
         int(event["epoch"]): event["roc_area"]
-        for event in events
+        for event in since_anew(events)
         if event["event"] == "epoch" and event.get("roc_area") is not None
     }
 
@@ -146,9 +143,11 @@ def _follow(
         done = 0
         while True:
             ended = child.poll() is not None
-            events, position = _new_events(job.events, position)
+            events, position = read_events(job.events, position)
             for event in events:
                 done = _show(event, done, task)
+                if event["event"] == "note":
+                    progress.say(f"  note: {name}: {event['text']}")
                 if each_epoch is not None and event["event"] == "epoch":
                     each_epoch(int(event["epoch"]), event.get("roc_area"))
             if ended:
@@ -160,16 +159,6 @@ def _total_batches(job: TrainJob) -> int:
     photos = sum(1 for _ in (job.data.parent / "images" / "train").iterdir())
     batch, epochs = int(job.settings["batch"]), int(job.settings["epochs"])
     return -(-photos // batch) * epochs
-
-
-def _new_events(file: Path, position: int) -> tuple[list[Mapping[str, Any]], int]:
-    if not file.exists():
-        return [], position
-    with file.open("rb") as events:
-        events.seek(position)
-        text = events.read()
-    whole = text[: text.rfind(b"\n") + 1]  # a line may be half written
-    return [json.loads(line) for line in whole.splitlines()], position + len(whole)
 
 
 def _show(event: Mapping[str, Any], done: int, task: Task) -> int:
@@ -198,6 +187,30 @@ def _end(child: subprocess.Popen[bytes]) -> None:
             child.wait()
 
 
+def _failed(name: str, code: int, log: Path) -> TrainingError:
+    """What to tell of a child that left no result."""
+    tail = _tail(log)
+    again = "run the same command again: it goes on after the last whole epoch"
+    remedy = f"read the end of the log above; after mending the cause, {again}"
+    ended = f"ended with exit code {code} and no result"
+    if code < 0:
+        ended = f"was ended by signal {-code} ({_signal(-code)})"
+        remedy = again
+    if code == -signal.SIGKILL or _WORKER_KILLED in tail:
+        remedy = (
+            f"{again}. If nobody killed it, memory ran out: `cache: disk` under `train` needs less; so do a smaller "
+            "`batch` and fewer `workers`, with which it begins anew"
+        )
+    return TrainingError(f"training of {name} {ended}\n{tail}", where=str(log), remedy=remedy)
+
+
+def _signal(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return "unknown"
+
+
 def _tail(log: Path) -> str:
     lines = log.read_text(errors="replace").splitlines()[-LOG_LINES_SHOWN:]
     return "\n".join(f"    | {line}" for line in lines)
@@ -205,7 +218,6 @@ def _tail(log: Path) -> str:
 
 def _tidy(folder: Path) -> None:
     """Remove what only a resume would need, and the linked photos."""
-    for file in ("checkpoint.pt", "checkpoint-best.pt"):
-        (folder / file).unlink(missing_ok=True)
-    shutil.rmtree(folder / "library", ignore_errors=True)
-    shutil.rmtree(folder / "work" / "weights", ignore_errors=True)
+    (folder / "state.safetensors").unlink(missing_ok=True)
+    for left in (folder / "library", folder / "work" / "weights", *folder.glob("best-*")):
+        shutil.rmtree(left, ignore_errors=True)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -20,6 +19,7 @@ class TrainJob(BaseModel):
         settings: Ultralytics training settings (epochs, imgsz, ...).
         parent: process id; the child ends when this process is gone.
         trained_on: a sentence for the model card.
+        cache: where decoded photos are kept.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -30,21 +30,17 @@ class TrainJob(BaseModel):
     settings: dict[str, Any]
     parent: int
     trained_on: str = ""
+    cache: Literal["auto", "ram", "disk", "off"] = "auto"
 
     @property
     def events(self) -> Path:
-        """JSON lines, one an epoch or every few batches, appended by the child."""
+        """What the child tells; see `wreckognize.training.events`."""
         return self.folder / "events.jsonl"
 
     @property
-    def checkpoint(self) -> Path:
-        """The last whole epoch, replaced as a whole."""
-        return self.folder / "checkpoint.pt"
-
-    @property
-    def best_checkpoint(self) -> Path:
-        """The best epoch so far, replaced as a whole."""
-        return self.folder / "checkpoint-best.pt"
+    def state(self) -> Path:
+        """The training's state after its last whole epoch; see `wreckognize.training.state`."""
+        return self.folder / "state.safetensors"
 
     @property
     def result(self) -> Path:
@@ -59,27 +55,11 @@ class TrainResult(BaseModel):
 
     epochs_run: int
     best_epoch: int
-    seconds: float  # of work, over all processes of a training that was resumed
+    seconds: float  # of work, over all processes; without what a killed one did after its last whole epoch
     weights_sha256: str
     device: str
     precision: str
     versions: dict[str, str]
-
-
-def seconds_spent(events: str) -> float:
-    r"""Seconds of work from the text of an events file, over all processes that wrote to it.
-
-    >>> seconds_spent('{"event": "start", "seconds": 0}\n{"event": "epoch", "seconds": 7.5}\n'
-    ...               '{"event": "start", "seconds": 1}\n{"event": "epoch", "seconds": 2.5}\n')
-    10.0
-    """
-    total = last = 0.0
-    for line in events.splitlines():
-        event = json.loads(line)
-        if event["event"] == "start":
-            total += last
-        last = float(event["seconds"])
-    return round(total + last, 1)
 
 
 def wants_bf16(settings: Mapping[str, Any]) -> bool:

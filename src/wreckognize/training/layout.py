@@ -129,8 +129,11 @@ def _place(entry: _Entry) -> None:
 
 
 def link_photo(source: Path, target: Path) -> None:
-    """Hard-link ``source`` to ``target``; else link symbolically; else copy. The source is only read."""
-    for place in (os.link, os.symlink, shutil.copyfile):
+    """Link ``target`` to ``source`` symbolically; else hard-link it; else copy. The source is only read.
+
+    A hard link would show on the source itself (its count of links and time of change), so that a backup takes it anew.
+    """
+    for place in (os.symlink, os.link, shutil.copyfile):
         try:
             place(source, target)
         except OSError as error:

@@ -9,8 +9,19 @@
 Needs neither torch nor Ultralytics, so that a study is checked, and refused, before they are imported.
 """
 
-from wreckognize.weightfiles.archives import Refusal, clean_archive, refusal_of
-from wreckognize.weightfiles.graphs import require_own_folder
-from wreckognize.weightfiles.trust import TRUST, hash_of, trusted
+from wreckognize.weightfiles.archives import CheckpointRefused, Refusal, clean_archive, refusal_of
+from wreckognize.weightfiles.graphs import require_own_folder, require_whole
+from wreckognize.weightfiles.trust import TRUST, hash_of, refused_checkpoint, trusted
 
-__all__ = ["TRUST", "Refusal", "clean_archive", "hash_of", "refusal_of", "require_own_folder", "trusted"]
+__all__ = [
+    "TRUST",
+    "CheckpointRefused",
+    "Refusal",
+    "clean_archive",
+    "hash_of",
+    "refusal_of",
+    "refused_checkpoint",
+    "require_own_folder",
+    "require_whole",
+    "trusted",
+]

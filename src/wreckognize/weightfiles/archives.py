@@ -43,10 +43,12 @@ class Refusal:
     Attributes:
         what: in words.
         names: what it calls for beyond a checkpoint's needs, ``module.name``.
+        damaged: it is no checkpoint, or no whole one, so that trust is of no use.
     """
 
     what: str
     names: tuple[str, ...] = ()
+    damaged: bool = False
 
     def __str__(self) -> str:
         if not self.names:
@@ -56,9 +58,11 @@ class Refusal:
         return f"{self.what}; it calls for {shown}"
 
 
-class _Bad(Exception):
-    def __init__(self, what: str, names: tuple[str, ...] = ()) -> None:
-        self.refusal = Refusal(what, names)
+class CheckpointRefused(Exception):
+    """The file is not opened; ``refusal`` says why."""
+
+    def __init__(self, what: str, names: tuple[str, ...] = (), *, damaged: bool = False) -> None:
+        self.refusal = Refusal(what, names, damaged)
         super().__init__(what)
 
 
@@ -71,7 +75,7 @@ def refusal_of(path: Path) -> Refusal | None:
     try:
         with _opened(path) as archive:
             _checked(archive)
-    except _Bad as bad:
+    except CheckpointRefused as bad:
         return bad.refusal
     return None
 
@@ -80,22 +84,19 @@ def clean_archive(path: Path) -> bytes:
     """A ``.pt`` file's parts, each checked, as an archive that holds nothing else.
 
     Raises:
-        ValueError: it is refused; the argument is the `Refusal`.
+        CheckpointRefused: it is not opened.
         OSError: the file cannot be read.
     """
-    try:
-        with _opened(path) as archive:
-            pickled, storages = _checked(archive)
-            target = io.BytesIO()
-            with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as clean:
-                clean.writestr("archive/data.pkl", pickled)
-                clean.writestr("archive/byteorder", "little")
-                clean.writestr("archive/version", "3\n")
-                for storage in storages:
-                    clean.writestr(f"archive/data/{storage.key}", archive.part(f"data/{storage.key}"))
-            return target.getvalue()
-    except _Bad as bad:
-        raise ValueError(bad.refusal) from None
+    with _opened(path) as archive:
+        pickled, storages = _checked(archive)
+        target = io.BytesIO()
+        with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as clean:
+            clean.writestr("archive/data.pkl", pickled)
+            clean.writestr("archive/byteorder", "little")
+            clean.writestr("archive/version", "3\n")
+            for storage in storages:
+                clean.writestr(f"archive/data/{storage.key}", archive.part(f"data/{storage.key}"))
+        return target.getvalue()
 
 
 class _Archive:
@@ -104,14 +105,16 @@ class _Archive:
     def __init__(self, file: zipfile.ZipFile, size: int) -> None:
         self._file = file
         entries = file.infolist()
-        _require_layout(entries, size)
+        if not 0 < len(entries) <= MAX_PARTS:
+            raise CheckpointRefused(f"an archive of {len(entries):,} parts", damaged=True)
         if strange := [entry.filename for entry in entries if not _PART.fullmatch(entry.filename)]:
-            raise _Bad(_what_kind(strange), _names_in_pickles(file))
+            raise CheckpointRefused(_what_kind(strange), _names_in_pickles(file))
+        _require_layout(entries, size)
         if len({entry.filename.partition("/")[0] for entry in entries}) != 1:
-            raise _Bad("an archive with several folders", _names_in_pickles(file))
+            raise CheckpointRefused("an archive with several folders", _names_in_pickles(file))
         self._parts = {entry.filename.partition("/")[2]: entry for entry in entries}
         if "data.pkl" not in self._parts:
-            raise _Bad("not a checkpoint: an archive without data.pkl")
+            raise CheckpointRefused("not a checkpoint: an archive without data.pkl", damaged=True)
 
     def size(self, name: str) -> int | None:
         return self._parts[name].file_size if name in self._parts else None
@@ -120,16 +123,18 @@ class _Archive:
         try:
             return self._file.read(self._parts[name])
         except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, struct.error) as error:
-            raise _Bad(f"a damaged file: {name}: {error}") from None
+            raise CheckpointRefused(f"a damaged file: {name}: {error}", damaged=True) from None
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[_Archive]:
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
-        raise _Bad("not a file")
+        raise CheckpointRefused("not a file", damaged=True)
     if status.st_size > MAX_FILE:
-        raise _Bad(f"a checkpoint of {status.st_size / 2**30:.1f} GiB, where {MAX_FILE / 2**30:.0f} are plenty")
+        raise CheckpointRefused(
+            f"a checkpoint of {status.st_size / 2**30:.1f} GiB, where {MAX_FILE / 2**30:.0f} are plenty"
+        )
     with path.open("rb") as stream:
         beginning = stream.read(512)
         stream.seek(0)
@@ -139,49 +144,51 @@ def _opened(path: Path) -> Iterator[_Archive]:
             with zipfile.ZipFile(stream) as file:
                 yield _Archive(file, status.st_size)
         except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, UnicodeDecodeError, struct.error) as error:
-            raise _Bad(f"a damaged or cut-off file: {error}") from None
+            raise CheckpointRefused(f"a damaged or cut-off file: {error}", damaged=True) from None
 
 
 def _require_layout(entries: list[zipfile.ZipInfo], size: int) -> None:
     """Each part stored once, as it is, at its own place in the file, from its first byte on."""
-    if not entries or len(entries) > MAX_PARTS:
-        raise _Bad(f"an archive of {len(entries):,} parts")
     doubled = [name for name, count in Counter(entry.filename for entry in entries).items() if count > 1]
     if doubled:
-        raise _Bad(f"an archive with several parts called {doubled[0]}")
-    if any(entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size for entry in entries):
-        raise _Bad("a compressed archive, which torch does not write")
+        raise CheckpointRefused(f"an archive with several parts called {doubled[0]}")
+    if any(
+        entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size for entry in entries
+    ):
+        raise CheckpointRefused("a compressed archive, which torch does not write")
     if any(entry.flag_bits & 0x41 for entry in entries):
-        raise _Bad("an encrypted archive")
+        raise CheckpointRefused("an encrypted archive")
     end = 0
     for entry in sorted(entries, key=lambda one: one.header_offset):
         if entry.header_offset < end or (end == 0 and entry.header_offset != 0):
-            raise _Bad("an archive whose parts overlap or begin behind something else")
+            raise CheckpointRefused("an archive whose parts overlap or begin behind something else")
         end = entry.header_offset + 30 + len(entry.filename.encode()) + entry.file_size
     if end > size:
-        raise _Bad("a damaged or cut-off file: its parts are longer than itself")
+        raise CheckpointRefused("a damaged or cut-off file: its parts are longer than itself", damaged=True)
 
 
 def _checked(archive: _Archive) -> tuple[bytes, list[Storage]]:
     """The pickle and the tensor data it speaks of, all of it there and none of it larger than it is."""
     if (archive.size("data.pkl") or 0) > MAX_BYTES:
-        raise _Bad(f"a description of more than {MAX_BYTES / 2**20:.0f} MiB")
+        raise CheckpointRefused(f"a description of more than {MAX_BYTES / 2**20:.0f} MiB")
     if (archive.size("byteorder") or 0) > _SMALL or (
         archive.size("byteorder") is not None and archive.part("byteorder") != b"little"
     ):
-        raise _Bad("written on a machine of another byte order")
+        raise CheckpointRefused("written on a machine of another byte order", damaged=True)
     pickled = archive.part("data.pkl")
     names = names_in(pickled)
     if names.refused:
-        raise _Bad("a pickle that is more than data", names.refused)
+        raise CheckpointRefused("a pickle that is more than data", names.refused)
     try:
         storages = check(pickled)
     except Refused as refused:
-        raise _Bad(f"a pickle that is more than data: {refused}") from None
+        raise CheckpointRefused(f"a pickle that is more than data: {refused}") from None
     for storage in storages.values():
         found, wanted = archive.size(f"data/{storage.key}"), storage.count * STORAGES[storage.kind]
         if found != wanted:
-            raise _Bad(f"tensor data {storage.key!r} of {wanted:,} bytes, where the file holds {found or 0:,}")
+            raise CheckpointRefused(
+                f"tensor data {storage.key!r} of {wanted:,} bytes, where the file holds {found or 0:,}"
+            )
     return pickled, list(storages.values())
 
 
@@ -222,14 +229,16 @@ def _names_in(data: bytes) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _other_kind(path: Path, beginning: bytes) -> _Bad:
+def _other_kind(path: Path, beginning: bytes) -> CheckpointRefused:
     """What a file is that is no zip."""
     if beginning[257:262] == b"ustar":
-        return _Bad("a tar archive, as torch wrote it before 2018", _names_in_tar(path))
+        return CheckpointRefused("a tar archive, as torch wrote it before 2018", _names_in_tar(path))
     if beginning.startswith(b"\x80"):
         with path.open("rb") as stream:
-            return _Bad("a bare pickle, as torch wrote it before 2020", _names_in(stream.read(_LOOKED_AT)))
-    return _Bad("not a checkpoint: torch writes a zip archive")
+            return CheckpointRefused(
+                "a bare pickle, as torch wrote it before 2020", _names_in(stream.read(_LOOKED_AT))
+            )
+    return CheckpointRefused("not a checkpoint: torch writes a zip archive", damaged=True)
 
 
 def _names_in_tar(path: Path) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from wreckognize.errors import MissingExtraError, WeightsError
 
+_LOCATION = b"\x0a\x08location"  # the key of an entry of TensorProto.external_data
 MAX_FILE = 2 * 2**30
 """Bytes; the format itself holds no more."""
 
@@ -53,11 +54,28 @@ def require_own_folder(path: Path) -> None:
             )
 
 
+def require_whole(graph: bytes, where: Path) -> None:
+    """Say no to an ONNX graph that keeps a tensor in any other file; for graphs that we write ourselves, which do not.
+
+    Needs no package. It looks for the key under which such a file is named, so a graph of another maker may be refused
+    for a name that is only alike; use `require_own_folder` for those.
+
+    Raises:
+        WeightsError: it names another file.
+    """
+    if _LOCATION in graph:
+        raise WeightsError(
+            "an ONNX graph that reads from another file", where=str(where), remedy="export the model again"
+        )
+
+
 def _locations(message: Any) -> Iterator[str]:
     """Where the tensors of a model lie, at whatever depth they stand: graphs hold graphs."""
     if message.DESCRIPTOR.name == "TensorProto":
         yield from (entry.value for entry in message.external_data if entry.key == "location")
-        if message.data_location == message.EXTERNAL and not any(e.key == "location" for e in message.external_data):
+        if message.data_location == message.EXTERNAL and not any(
+            e.key == "location" for e in message.external_data
+        ):
             yield ""
         return
     for field, value in message.ListFields():

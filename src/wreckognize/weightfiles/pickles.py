@@ -5,8 +5,8 @@ A pickle is a program for a small machine with a stack. Two readings of it:
 * `names_in` walks over its instructions (``pickletools``) and collects every name that it calls for, whatever else is
   wrong with it. It is for telling a person what is inside.
 * `check` follows the program on a machine of its own, which knows only the instructions that ``torch.save`` writes and
-  whose calls build nothing: a call becomes a note of what was called with what. It says no to anything that a checkpoint
-  does not do, among it tensors larger than the data they stand on. What it passes is a description of data.
+  whose calls build nothing: a call becomes a note of what was called with what. It says no to anything that a
+  checkpoint does not do, among it tensors larger than the data they stand on. What it passes is a description of data.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def names_in(data: bytes) -> Names:
                     memo[int(argument)] = texts[-1]
             elif opcode.name in ("GET", "BINGET", "LONG_BINGET") and int(argument) in memo:
                 texts.append(memo[int(argument)])
-    except Exception as error:  # noqa: BLE001 (whatever the library stumbles over, it is damage)
+    except Exception as error:
         return Names(tuple(found), f"damaged: {error}", stream.tell())
     return Names(tuple(found), "", stream.tell())
 
@@ -180,9 +180,7 @@ class _Machine:
     def set_items(self, values: list[Any]) -> None:
         target = self.pop()
         pairs = list(zip(values[::2], values[1::2], strict=True))
-        if isinstance(target, Made) and target.what == "collections.OrderedDict":
-            target.items.extend(pairs)
-        elif type(target) is _Pairs:
+        if (isinstance(target, Made) and target.what == "collections.OrderedDict") or type(target) is _Pairs:
             target.items.extend(pairs)
         else:
             raise Refused("items set in what is no dictionary")
@@ -276,7 +274,9 @@ def _is_tensor(arguments: tuple[Any, ...]) -> bool:
     """``(storage, offset, size, stride, requires_grad, hooks)``: a tensor that lies within its storage."""
     match arguments:
         case (Storage(count=count), int(offset), tuple(size), tuple(stride), bool(), Made(what=what, items=[])):
-            inside = what == "collections.OrderedDict" and _whole((offset, *size, *stride)) and len(size) == len(stride)
+            inside = (
+                what == "collections.OrderedDict" and _whole((offset, *size, *stride)) and len(size) == len(stride)
+            )
             if not inside or len(size) > 8 or math.prod(size) > count:
                 return False
             last = offset + sum((side - 1) * step for side, step in zip(size, stride, strict=True))
@@ -287,7 +287,11 @@ def _is_tensor(arguments: tuple[Any, ...]) -> bool:
 
 def _is_parameter(arguments: tuple[Any, ...]) -> bool:
     match arguments:
-        case (Made(what="torch._utils._rebuild_tensor_v2"), bool(), Made(what="collections.OrderedDict", items=[])):
+        case (
+            Made(what="torch._utils._rebuild_tensor_v2"),
+            bool(),
+            Made(what="collections.OrderedDict", items=[]),
+        ):
             return True
         case _:
             return False
@@ -315,7 +319,9 @@ _CALLS: Mapping[str, Callable[[tuple[Any, ...]], bool]] = {
     "torch.Size": lambda arguments: len(arguments) == 1 and _whole(arguments[0]),
     "torch._utils._rebuild_parameter": _is_parameter,
     "torch._utils._rebuild_tensor_v2": _is_tensor,
-    "_codecs.encode": lambda arguments: len(arguments) == 2 and type(arguments[0]) is str and arguments[1] == "latin1",
+    "_codecs.encode": lambda arguments: (
+        len(arguments) == 2 and type(arguments[0]) is str and arguments[1] == "latin1"
+    ),
 }
 
 

@@ -6,10 +6,24 @@ import re
 from collections.abc import Collection
 from pathlib import Path
 
+from wreckognize.errors import WeightsError
 from wreckognize.files import sha256_of
+from wreckognize.weightfiles.archives import Refusal
 
 TRUST = re.compile(r"sha256:[0-9a-f]{64}")
 """How trust is written: the hash of a whole file, in lower case, never a name or a part of a hash."""
+
+
+def refused_checkpoint(path: Path, refusal: Refusal) -> WeightsError:
+    """The error about a checkpoint that is not opened, with the one way past."""
+    if refusal.damaged:
+        return WeightsError(str(refusal), where=str(path), remedy="copy it, or get it from its publisher, again")
+    return WeightsError(
+        f"refused: {refusal}",
+        where=str(path),
+        remedy="get it again from its publisher, or as .safetensors. It is opened as it is, and may then run any "
+        f"program, only with --trust {hash_of(path)}",
+    )
 
 
 def hash_of(path: Path) -> str:

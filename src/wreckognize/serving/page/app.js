@@ -198,6 +198,7 @@ find("key").addEventListener("submit", (event) => {
 async function learn() {
   try {
     model = await askModel();
+    queue.mostBytes = model.limits?.photo_bytes ?? Infinity;
     corrections = (await askFeedback()).open;
   } catch (error) {
     if (!(error instanceof Problem)) throw error;

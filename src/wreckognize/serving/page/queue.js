@@ -38,6 +38,7 @@ export class Queue {
     this.active = 0;
     this.held = false; // until someone presses "try again"
     this.notBefore = 0; // the service asked for patience until then
+    this.mostBytes = Infinity; // of a photo; a larger one is not sent to be refused
     this.timer = null;
   }
 
@@ -104,6 +105,7 @@ export class Queue {
     const { signal } = photo.stopper;
     this.changed(photo);
     try {
+      if (photo.file.size > this.mostBytes) throw new Problem("large", { status: 413 });
       const sent = (share) => {
         if (signal.aborted) return;
         photo.share = share;

@@ -38,8 +38,9 @@ export const accessKey = {
 };
 
 /** What the service says about its model, its card and its limits. */
-export function askModel() {
-  return ask("GET", "v1/model");
+export async function askModel() {
+  const model = await ask("GET", "v1/model");
+  return { ...model, threshold: model.threshold.value };
 }
 
 /** Whether corrections are taken, and with what limits. */
@@ -122,6 +123,8 @@ function settle(request, resolve, reject) {
     ? "gone"
     : status === 503
       ? error.code === "deadline" ? "slow" : "busy"
-      : KINDS[status] || "other";
+      : error.code === "key" // a key that is not known is no key
+        ? "key"
+        : KINDS[status] || "other";
   reject(new Problem(kind, { ...error, status, retryAfter: Number.isFinite(retryAfter) ? retryAfter : null }));
 }

@@ -67,7 +67,6 @@ export default {
   not_shown:
     "Your browser cannot show this kind of photo (HEIC or TIFF, for example). The service can read it: its answer holds, and the boxes are drawn here on an empty frame.",
   photo_alt: "{name}: {verdict}, {boxes}",
-  photo_alt_open: "{name}",
   boxes_count: { one: "{n} box drawn", other: "{n} boxes drawn" },
 
   waiting: "Waiting",
@@ -89,7 +88,7 @@ export default {
   busy: "The service had no room for this photo, also after several tries.",
   busy_remedy: "Wait a few minutes, then press “Try again”.",
   slow_title: "It took too long",
-  slow: "The service did not get round to this photo in time, also after several tries.",
+  slow: "The photo was not sent and judged in time, also after several tries. The connection may be slow, or the service busy.",
   slow_remedy: "Wait a few minutes, then press “Try again”.",
   rate_title: "Too many photos at once",
   rate: "Your access key allows only so many photos in a given time.",

@@ -67,7 +67,6 @@ export default {
   not_shown:
     "이 브라우저는 이런 종류의 사진(예: HEIC, TIFF)을 보여 주지 못합니다. 서비스는 읽을 수 있으므로 판정은 유효하며, 상자는 빈 틀 위에 그렸습니다.",
   photo_alt: "{name}: {verdict}, {boxes}",
-  photo_alt_open: "{name}",
   boxes_count: { other: "상자 {n}개 표시" },
 
   waiting: "대기 중",
@@ -89,7 +88,7 @@ export default {
   busy: "여러 번 시도했지만 서비스가 이 사진을 받을 여유가 없었습니다.",
   busy_remedy: "몇 분 뒤에 ‘다시 시도’를 누르세요.",
   slow_title: "시간이 너무 오래 걸렸습니다",
-  slow: "여러 번 시도했지만 제시간에 이 사진을 판정하지 못했습니다.",
+  slow: "여러 번 시도했지만 제시간에 사진을 보내고 판정하지 못했습니다. 연결이 느리거나 서비스가 붐비는 것 같습니다.",
   slow_remedy: "몇 분 뒤에 ‘다시 시도’를 누르세요.",
   rate_title: "한꺼번에 너무 많은 사진을 보냈습니다",
   rate: "접속 키마다 일정 시간에 보낼 수 있는 사진 수가 정해져 있습니다.",

@@ -1,0 +1,32 @@
+from pathlib import Path
+
+import pytest
+
+from wreckognize import processor
+
+
+def test_memory_available_is_what_the_machine_says_or_less():
+    if not Path("/proc/meminfo").exists():
+        assert processor.memory_available() == 0
+        return
+    import psutil
+
+    assert 0 < processor.memory_available() <= psutil.virtual_memory().total
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_container_leaves_what_its_limit_does(tmp_path, version):
+    names = {1: ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat"),
+             2: ("memory.max", "memory.current", "memory.stat")}[version]  # fmt: skip
+    prefix = "total_" if version == 1 else ""
+    for name, text in zip(names, ["1000\n", "700\n", f"anon 5\n{prefix}inactive_file 150\n"], strict=True):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert processor._container_room(tmp_path) == [450]
+    (tmp_path / names[0]).write_text("max\n")
+    assert processor._container_room(tmp_path) == []
+    assert processor._container_room(tmp_path / "none") == []
+
+
+def test_disk_space_is_that_of_the_folder(tmp_path):
+    assert processor.disk_free(tmp_path) > 0
