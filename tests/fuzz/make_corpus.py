@@ -1,4 +1,4 @@
-"""Writes the good files of the corpus anew: ``python tests/fuzz/make_corpus.py``. What fuzzing found is kept beside them."""
+"""Writes the good files of the corpus anew: ``python tests/fuzz/make_corpus.py``. What fuzzing found stays there."""
 
 from __future__ import annotations
 

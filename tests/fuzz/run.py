@@ -1,8 +1,8 @@
 """Fuzzes readers with atheris (libFuzzer, guided by coverage) for as long as one likes: ``make fuzz FUZZ_SECONDS=600``.
 
 Each target (`targets.py`) runs in a process of its own, from the corpus in this folder; what it finds interesting is
-kept under ``runs/fuzz/TARGET``. The first defect of a target ends it and is written there as ``crash-...``, ``timeout-...``
-or ``oom-...``; put such a file into the corpus, so that `test_readers.py` sees it from then on.
+kept under ``runs/fuzz/TARGET``. The first defect of a target ends it and is written there as ``crash-...``,
+``timeout-...`` or ``oom-...``; put such a file into the corpus, so that `test_readers.py` sees it from then on.
 """
 
 from __future__ import annotations
@@ -64,9 +64,8 @@ def main() -> None:
             code = subprocess.run(command, stdout=stream, stderr=subprocess.STDOUT, check=False).returncode
         said = log.read_text(encoding="utf-8", errors="replace")
         runs = re.findall(r"stat::number_of_executed_units:\s+(\d+)", said)
-        print(
-            f"{name}: {int(runs[-1]) if runs else 0:,} executions, {'a defect, see ' + str(log) if code else 'no defect'}"
-        )
+        told = f"a defect, see {log}" if code else "no defect"
+        print(f"{name}: {int(runs[-1]) if runs else 0:,} executions, {told}", flush=True)
         failed += [name] * bool(code)
     sys.exit(1 if failed else 0)
 

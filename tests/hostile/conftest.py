@@ -52,7 +52,12 @@ class Trap:
         return YoloSource(**{"name": "s", "max_failed": 1} | values | settings)
 
     def coco(self, **settings: object) -> CocoSource:
-        values = {"type": "coco", "role": "normal", "images": self.images, "annotations": self.root / "instances.json"}
+        values = {
+            "type": "coco",
+            "role": "normal",
+            "images": self.images,
+            "annotations": self.root / "instances.json",
+        }
         return CocoSource(**{"name": "s", "max_failed": 1} | values | settings)
 
 
@@ -111,11 +116,11 @@ def png(width: int, height: int, rows: bytes = b"\0") -> bytes:
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
     head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows, 9)) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows, 9)) + chunk(b"IEND", b"")
+    )
 
 
 @pytest.fixture
 def make_png():
     return png
-
-

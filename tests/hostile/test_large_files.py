@@ -98,7 +98,7 @@ def _photos():
 def test_files_that_are_read_whole(tmp_path, name):
     file = sparse(tmp_path / "some.json", b"[")
     try:
-        with pytest.raises((WreckognizeError, OSError), match="larger than|more than|cannot be read"):
+        with pytest.raises((WreckognizeError, OSError), match=r"larger than|more than|cannot be read"):
             READERS[name](file)
     finally:
         file.unlink()

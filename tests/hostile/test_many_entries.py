@@ -58,7 +58,7 @@ def test_a_change_among_them_is_seen(folder):
 
 
 def test_very_many_photos_of_one_stem_are_paired_in_linear_time():
-    """``1.jpg`` in every claim's folder, without labels: grouping by the stem alone once took the square of their number."""
+    """``1.jpg`` in every claim's folder, without labels: grouping by the stem once took the square of their number."""
     number = max(NUMBER, 300_000)
     photos = [File(f"{place:07}/1.jpg", "/p") for place in range(number)]
     ledger = Ledger("s")

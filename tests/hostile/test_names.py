@@ -85,7 +85,16 @@ def test_numbers_and_plain_words_stay_as_they_are():
 def test_the_tables_of_a_run_hold_no_formula(name, tmp_path):
     decisions = dict.fromkeys(DECISION_SCHEMA.names()) | {"photo": name, "system": name, "score": 0.5}
     exported = Exported(
-        file=name, photo=name, sha256="", width=1, height=1, split="test", verdict=None, boxes=(), drawn_by=name, why=name
+        file=name,
+        photo=name,
+        sha256="",
+        width=1,
+        height=1,
+        split="test",
+        verdict=None,
+        boxes=(),
+        drawn_by=name,
+        why=name,
     )
     manifest = Manifest(study="s", tool="coco", system="s", photos=(exported,))
     for content in (decisions_csv([pl.DataFrame([decisions], schema=DECISION_SCHEMA)]), order_csv(manifest)):
@@ -137,7 +146,9 @@ def test_a_photo_of_any_name_is_used_and_named_in_every_table(name, tmp_path, tr
 
 def test_names_that_are_not_unicode_are_quarantined_in_words(trap, collect_one):
     data = (trap.images / "good.jpg").read_bytes()
-    for number, name in enumerate((b"caf\xe9.jpg", b"\xff\xfe.jpg", b"\xed\xa0\x80.jpg", "차량.jpg".encode("cp949"))):
+    for number, name in enumerate(
+        (b"caf\xe9.jpg", b"\xff\xfe.jpg", b"\xed\xa0\x80.jpg", "차량.jpg".encode("cp949"))
+    ):
         with open(os.path.join(os.fsencode(trap.images), name), "wb") as file:  # noqa: PTH118, PTH123 - bytes
             file.write(data + bytes(number))
     used, reasons, _ = collect_one(trap.folder())

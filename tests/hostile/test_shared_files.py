@@ -1,7 +1,8 @@
-"""What leaves the house: report and review exports of a real run, made of photos full of secrets and of hostile names.
+"""What leaves the house: report and review exports of a real run, made of photos full of secrets and hostile names.
 
-Planted: owner, serial number, place, maker's note, thumbnail, XMP, IPTC, colour profile, comment and what follows the end
-of the picture, in every photo; user, host and folder names that nothing else has. Looked for: all of them, in every byte.
+Planted: owner, serial number, place, maker's note, thumbnail, XMP, IPTC, colour profile, comment and what follows the
+end of the picture, in every photo; user, host and folder names that nothing else has. Looked for: all of them, in every
+byte.
 """
 
 from __future__ import annotations
@@ -18,18 +19,19 @@ from pathlib import Path
 
 import pillow_heif
 import pytest
+import yaml
 from PIL import Image, PngImagePlugin
-from studies import write_study
+from studies import BACKGROUND, DAMAGED, NORMAL, WHOLE, write_study
 
 from wreckognize.images import decode
 from wreckognize.review.metadata import without_metadata
 
 pytestmark = pytest.mark.slow
 
-MARK = "ZQX"
-"""The beginning of everything that was planted."""
+MARK = "ZQXSECRET"
+"""The beginning of everything that was planted; long enough not to stand in compressed data by chance."""
 EVIL = (
-    "{:02}\"><img src=x onerror=\"document.title='ZRAN'\">.jpg",
+    '{:02}"><img src=x onerror="document.title=\'ZRAN\'">.jpg',
     "{:02}<svg onload=document.title='ZRAN'>.jpg",
     "{:02}' onmouseover='document.title=1' x='.jpg",
     "{:02}]]><script>document.title='ZRAN'<script>.jpg",
@@ -82,7 +84,9 @@ def in_a_house_of_its_own() -> list[str]:
     """A command that gives what it runs another host name, where this system lets us."""
     command = ["unshare", "--uts", "sh", "-c", f'hostname {MARK}HOST && exec "$@"', "sh"]
     try:
-        return command if subprocess.run([*command, "true"], capture_output=True, check=False).returncode == 0 else []
+        return (
+            command if subprocess.run([*command, "true"], capture_output=True, check=False).returncode == 0 else []
+        )
     except FileNotFoundError:
         return []
 
@@ -92,7 +96,12 @@ def run(tmp_path_factory, tiny_weights) -> Path:
     """The folder of a finished run with three review exports."""
     home = tmp_path_factory.mktemp("home") / f"{MARK}USER"
     folder = home / f"{MARK}FOLDER"
-    file = write_study(folder, tiny_weights, notice="<script>document.title='ZRAN'</script>")
+    file = write_study(
+        folder,
+        tiny_weights,
+        notice="<script>document.title='ZRAN'</script>",
+        evidence={"draws": 200, "shortcuts": False},
+    )
     for photo in sorted(folder.rglob("*.jpg")):
         full_of_secrets(photo)
     for number, photo in enumerate(sorted((folder / "normal").iterdir())):
@@ -106,14 +115,22 @@ def run(tmp_path_factory, tiny_weights) -> Path:
             case _:
                 photo.rename(photo.with_name(EVIL[number % len(EVIL)].format(number)))
     (folder / "normal" / "\"><b>broken<img src=x onerror=document.title='ZRAN'>.jpg").write_bytes(b"not a photo")
-    settings = ["--set", "sources.normal.max_failed=0.5", "--set", "sources.normal.split=test"]
+    study = yaml.safe_load(file.read_text())
+    next(source for source in study["sources"] if source["name"] == "normal").update(max_failed=0.5, split="test")
+    file.write_text(yaml.safe_dump(study))
     environment = {**os.environ, "HOME": str(home), "USER": f"{MARK}USER", "LOGNAME": f"{MARK}USER"}
     program = [*in_a_house_of_its_own(), sys.executable, "-m", "wreckognize"]
-    commands = [["run", str(file), *settings, "--out", "run"]]
-    commands += [["review", "export", str(file), *settings, "--out", "run", "--to", tool] for tool in TOOLS]
+    commands = [["run", str(file), "--out", "run"]]
+    commands += [["review", "export", str(file), "--out", "run", "--to", tool] for tool in TOOLS]
     for command in commands:
         ended = subprocess.run(
-            [*program, *command], cwd=folder, env=environment, capture_output=True, text=True, timeout=400, check=False
+            [*program, *command],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=400,
+            check=False,
         )
         assert ended.returncode == 0, ended.stderr
     return folder / "run"
@@ -125,7 +142,9 @@ TOOLS = ("label-studio", "coco", "yolo")
 def files_for_others(run: Path) -> list[Path]:
     """What docs/run-folder.md says is safe to hand on."""
     weights = sorted(run.glob("systems/*/weights/*"))
-    return [path for name in ("report", "review") for path in sorted((run / name).rglob("*")) if path.is_file()] + weights
+    return [
+        path for name in ("report", "review") for path in sorted((run / name).rglob("*")) if path.is_file()
+    ] + weights
 
 
 def secrets() -> list[str]:
@@ -176,7 +195,18 @@ def assert_bare(data: bytes, name: str) -> None:
 
 def test_the_secrets_are_in_the_photos(run):
     data = b"".join(path.read_bytes() for path in run.parent.rglob("*") if path.suffix in (".jpg", ".png"))
-    for word in ("ARTIST", "OWNER", "SERIAL", "MAKERNOTE", "PLACE", "THUMBNAIL", "XMP", "DEVICE", "IPTC", "COMMENT"):
+    for word in (
+        "ARTIST",
+        "OWNER",
+        "SERIAL",
+        "MAKERNOTE",
+        "PLACE",
+        "THUMBNAIL",
+        "XMP",
+        "DEVICE",
+        "IPTC",
+        "COMMENT",
+    ):
         assert f"{MARK}{word}".encode() in data
 
 
@@ -220,7 +250,7 @@ def test_no_absolute_path_stands_in_what_is_shared(run):
 def test_copies_for_reviewers_show_the_same_pixels(run):
     originals = {path.read_bytes(): path for path in run.parent.rglob("*.jpg") if run not in path.parents}
     copies = sorted((run / "review" / "coco" / "images").iterdir())
-    assert len(copies) == 57
+    assert len(copies) == DAMAGED + NORMAL + BACKGROUND + WHOLE
     seen = {decode(copy).tobytes() for copy in copies}
     plain = [decode(path).tobytes() for data, path in originals.items() if without_metadata(data)]
     assert len(plain) > 40
@@ -254,7 +284,9 @@ def test_no_script_from_a_file_name_runs_in_the_report(run):
             page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
             page.mouse.wheel(0, 5000)
             title, text = page.title(), page.inner_text("body")
-            planted = page.evaluate("document.querySelectorAll('script, iframe, img[src=x], [onerror], [onload]').length")
+            planted = page.evaluate(
+                "document.querySelectorAll('script, iframe, img[src=x], [onerror], [onload]').length"
+            )
         finally:
             chromium.close()
     assert "onerror=" in text, "the names must be on the page for this to show anything"
@@ -269,7 +301,13 @@ def test_no_script_from_a_file_name_runs_in_the_report(run):
 def test_metadata_goes_and_no_pixel_changes():
     """Of every usual way to store a JPEG; what cannot be followed is not guessed at."""
     pixels = Image.effect_noise((65, 43), 60).convert("RGB")
-    for options in ({}, {"progressive": True}, {"subsampling": 0}, {"optimize": True}, {"restart_marker_blocks": 2}):
+    for options in (
+        {},
+        {"progressive": True},
+        {"subsampling": 0},
+        {"optimize": True},
+        {"restart_marker_blocks": 2},
+    ):
         buffer = io.BytesIO()
         pixels.save(buffer, "JPEG", exif=exif(), comment=f"{MARK}C", icc_profile=f"{MARK}D".encode(), **options)
         bare = without_metadata(buffer.getvalue() + b"trailer")

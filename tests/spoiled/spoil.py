@@ -250,7 +250,9 @@ def another_format_under_its_name(item: Item) -> None:
 @way("used")
 def odd_name(item: Item) -> None:
     number = item.photo.stem[:7]
-    odd = item.chance.choice(("사고 {}", "two\nlines {}", "\"quoted\" {}", "=1+1;{}", "<b>{}", "\u202e{}", "{}" + "x" * 230))
+    odd = item.chance.choice(
+        ("사고 {}", "two\nlines {}", '"quoted" {}', "=1+1;{}", "<b>{}", "\u202e{}", "{}" + "x" * 230)
+    )
     item.rename(odd.format(number))
 
 
@@ -289,7 +291,9 @@ def wrong_types(item: Item) -> None:
 
 @way("label", "box")
 def box_that_is_none(item: Item) -> None:
-    box = item.chance.choice(([1, 2, 3], ["a", 1, 2, 3], [1, 2, 3, float("nan")], [0, 0, float("inf"), 5], {"x": 1}))
+    box = item.chance.choice(
+        ([1, 2, 3], ["a", 1, 2, 3], [1, 2, 3, float("nan")], [0, 0, float("inf"), 5], {"x": 1})
+    )
     item.write_label(annotations=item.annotation(bbox=box))
 
 

@@ -29,7 +29,13 @@ GOOD_EVERY = 5
 
 
 def source(folder: Path, **settings: object) -> AihubSource:
-    values = {"name": "s", "type": "aihub", "role": "damaged", "images": folder / "images", "labels": folder / "labels"}
+    values = {
+        "name": "s",
+        "type": "aihub",
+        "role": "damaged",
+        "images": folder / "images",
+        "labels": folder / "labels",
+    }
     return AihubSource(**values | {"max_failed": 1} | settings)
 
 
@@ -67,7 +73,9 @@ def test_each_is_used_or_quarantined_as_the_table_says(spoiled, found):
     for name, item in spoiled[1]:
         photo, label = printable(str(item.photo)), printable(str(item.label))
         way = spoil.WAYS.get(name, spoil.Way(lambda _: None, "used"))
-        became = "used" if photo in used else "photo" if photo in reasons else "label" if label in reasons else "LOST"
+        became = (
+            "used" if photo in used else "photo" if photo in reasons else "label" if label in reasons else "LOST"
+        )
         expected = {"not a photo": ("label",), "photo or used": ("photo", "used")}.get(way.expect, (way.expect,))
         reason = reasons.get(photo, "") + reasons.get(label, "")
         if became not in expected or (became != "used" and not re.search(way.reason, reason)):
