@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 import pytest
 import uvicorn
-
 from services import PATIENCE, application, until
+
 from wreckognize.serving import server
 from wreckognize.serving.settings import ServiceSettings
 

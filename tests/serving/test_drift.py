@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 from scipy import stats
-
 from services import Lines
+
 from wreckognize.exporting.reference import BRIGHTNESS_EDGES, SCORE_EDGES, reference_of
 from wreckognize.exporting.verdicts import Rule
 from wreckognize.serving.distances import (

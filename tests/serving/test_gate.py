@@ -5,8 +5,8 @@ import stat
 from dataclasses import replace
 
 import pytest
-
 from services import Lines, application, client
+
 from wreckognize.errors import UsageError
 from wreckognize.serving.gate import Bucket
 from wreckognize.serving.keys import add_line, find, new_key, read_keys

@@ -6,8 +6,8 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.checks import content_type_conformance, response_schema_conformance, status_code_conformance
-
 from services import PATIENCE, application
+
 from wreckognize.serving.settings import ServiceSettings
 
 CHECKS = [content_type_conformance, response_schema_conformance, status_code_conformance]

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
 from services import PATIENCE, Engine, Lines, application, client
+
 from wreckognize.serving.answers import ErrorAnswer, InspectAnswer
 from wreckognize.serving.settings import ServiceSettings
 

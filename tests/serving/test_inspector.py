@@ -6,8 +6,8 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
-
 from services import PATIENCE, Engine, inspecting, until
+
 from wreckognize import images
 from wreckognize.errors import InputError
 from wreckognize.inference.stream import PhotoFile, look_at
@@ -15,6 +15,7 @@ from wreckognize.inference.traits import read_traits
 from wreckognize.serving.inspector import EngineFailed, Inspector, QueueFull, Stopping
 from wreckognize.serving.measures import Measures
 from wreckognize.serving.settings import ServiceSettings
+from wreckognize.serving.warming import paying_batch
 
 SETTINGS = ServiceSettings(batch=1, decoders=1)
 
@@ -81,15 +82,24 @@ def test_a_batch_holds_one_shape_and_no_more_than_it_may(served, engine, drawn):
 @pytest.mark.parametrize(
     ("seconds", "batch"),
     [
-        (lambda size: 1 / size, 32),  # a batch takes as long as one photo
-        (lambda size: 1.0, 1),  # nothing is saved
-        (lambda size: max(1 / size, 0.25), 4),
+        (lambda size: 1.0, 32),  # a batch takes as long as one photo
+        (lambda size: 1.0 * size, 1),  # nothing is saved
+        (lambda size: max(1.0, 0.25 * size), 4),
     ],
 )
-def test_the_batch_is_as_large_as_pays(served, engine, monkeypatch, seconds, batch):
-    monkeypatch.setattr(Inspector, "_seconds", lambda self, size: seconds(size))
+def test_the_batch_is_as_large_as_pays(seconds, batch):
+    now = [0.0]
+
+    def infer(size):
+        now[0] += seconds(size)
+
+    assert paying_batch(infer, clock=lambda: now[0]) == batch
+
+
+def test_the_batch_is_measured_where_none_is_given(served, engine):
     with inspecting(served, engine, replace(SETTINGS, batch=None)) as inspector:
-        assert inspector.batch == batch
+        assert inspector.batch in (1, 2, 4, 8, 16, 32)
+        assert {shape[0] for shape in engine.batches} >= {1, 2}
 
 
 def test_places_are_taken_for_all_photos_or_none_and_come_back(served, engine, drawn):
@@ -144,7 +154,7 @@ def test_many_pixels_and_many_scans_are_refused_before_decoding(served, detector
     _, small = cv2.imencode(".jpg", np.zeros((20, 30, 3), np.uint8))
     scans = small.tobytes()[:-2] + b"\xff\xda\x00\x02" * 200 + b"\xff\xd9"
     with inspecting(served, detector, replace(SETTINGS, pixels=50_000)) as inspector:
-        monkeypatch.setattr("wreckognize.serving.inspector.images.decode", never)
+        monkeypatch.setattr("wreckognize.serving.reading.images.decode", never)
         for data in (large.tobytes(), scans):
             (future,) = inspector.enter([("x", data)])
             with pytest.raises(InputError) as caught:
@@ -155,7 +165,7 @@ def test_many_pixels_and_many_scans_are_refused_before_decoding(served, detector
 def test_a_decoder_that_raises_what_it_should_not_costs_one_photo(served, detector, drawn, monkeypatch):
     with inspecting(served, detector, SETTINGS) as inspector:
         with monkeypatch.context() as patch:
-            patch.setattr("wreckognize.serving.inspector.images.read_header", lambda data: 1 / 0)
+            patch.setattr("wreckognize.serving.reading.images.read_header", lambda data: 1 / 0)
             (future,) = inspector.enter([("x", drawn[0].read_bytes())])
             with pytest.raises(InputError, match="damaged"):
                 future.result(PATIENCE)

@@ -14,8 +14,8 @@ from urllib.parse import urlparse
 
 import httpx
 import pytest
-
 from services import PATIENCE, is_ready, running, until
+
 from wreckognize.cli.serving import bound
 from wreckognize.errors import UsageError
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import msgspec
@@ -119,7 +120,7 @@ class Refused(Exception):
         self.problem = Problem(code, reason, remedy)
         self.headers = dict(headers or {})
         if retry_after is not None:
-            self.headers["Retry-After"] = str(max(1, round(retry_after + 0.499)))
+            self.headers["Retry-After"] = str(max(1, math.ceil(retry_after)))
 
     def response(self) -> Response:
         """The answer."""

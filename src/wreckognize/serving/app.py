@@ -108,7 +108,7 @@ def create_app(
             await asyncio.to_thread(inspector.stop)
             keeping.cancel()
             await asyncio.gather(keeping, return_exceptions=True)
-            await asyncio.to_thread(drift.flush)
+            await _write_down(drift, measures)
 
     app = FastAPI(
         title="Wreckognize", version=version("wreckognize"), lifespan=lifespan, docs_url=None, redoc_url=None
@@ -138,10 +138,14 @@ async def _keep(drift: Drift, measures: Measures) -> None:
     """Write down what drift is reckoned from, now and then."""
     while True:
         await asyncio.sleep(_FLUSH_SECONDS)
-        try:
-            await asyncio.to_thread(drift.flush)
-        except OSError as error:  # a full disk must not end the service
-            measures.log("drift not written", level="error", text=str(error))
+        await _write_down(drift, measures)
+
+
+async def _write_down(drift: Drift, measures: Measures) -> None:
+    try:
+        await asyncio.to_thread(drift.flush)
+    except OSError as error:  # a full disk must not end the service
+        measures.log("drift not written", level="error", text=str(error))
 
 
 async def _model(request: Request) -> Response:

@@ -7,8 +7,7 @@ bounded, and so is what lies decoded. A batch takes the oldest ready photo and t
 only while such are being decoded, and at most for ``patience``. A photo whose future was cancelled (the client has
 gone, its deadline has passed) leaves the queue at once, and if it is being decoded, before inference.
 
-How many photos a batch holds at most is measured at the start: twice as many only where that saves at least a tenth
-of the time for each photo. On a CPU one photo at a time is usually as fast, and then nobody waits for others.
+How many photos a batch holds at most is measured at the start, see `wreckognize.serving.warming`.
 """
 
 from __future__ import annotations
@@ -20,23 +19,20 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from wreckognize import images, processor
+from wreckognize import processor
 from wreckognize.detectors.port import Detector
 from wreckognize.errors import EngineError, InputError
 from wreckognize.exporting.bundle import Bundle
 from wreckognize.inference.letterbox import Fit
 from wreckognize.inference.stream import Engine, Look, looks
 from wreckognize.serving.measures import Measures
+from wreckognize.serving.reading import encoded_grey, read_photo
 from wreckognize.serving.settings import ServiceSettings
+from wreckognize.serving.warming import paying_batch
 
-_LARGE = 16_000_000  # pixels; one such photo is decoded at a time, so that their memory does not add up
-_MOST_SCANS = 100  # of a JPEG; each makes the decoder go over the whole photo again
-_LARGEST_BATCH = 32
-_WORTH = 0.9
 _RETRY = 5.0  # seconds between tries of an engine that failed
 
 
@@ -130,7 +126,6 @@ class Inspector:
         self._lock = threading.Lock()
         self._to_decode = threading.Condition(self._lock)
         self._to_infer = threading.Condition(self._lock)
-        self._large = threading.Lock()
         self._state = _State()
         self._threads: list[threading.Thread] = []
 
@@ -234,25 +229,8 @@ class Inspector:
         if photo.done():
             return
         began = time.monotonic()
-        header = images.read_header(data)
-        pixels = header.width * header.height
-        if pixels > self._settings.pixels:
-            raise InputError(
-                f"{pixels / 1e6:.0f} megapixels; at most {self._settings.pixels / 1e6:.0f} are taken",
-                remedy="scale the photo down",
-                kind="too_many_pixels",
-            )
-        if data.count(b"\xff\xda") > _MOST_SCANS and header.format in ("JPEG", "MPO"):
-            raise InputError(
-                f"a JPEG with over {_MOST_SCANS} scans", remedy="save the photo again", kind="too_many_pixels"
-            )
-        fit = Fit.of(header.width, header.height, self._stream.imgsz, self._stride)
-        if pixels > _LARGE:
-            with self._large:
-                shown = images.decode(data)
-        else:
-            shown = images.decode(data)
-        photo.fit, photo.canvas, photo.brightness = fit, fit.apply(shown), _brightness(shown)
+        read = read_photo(data, self._settings.pixels, self._stream.imgsz, self._stride)
+        photo.fit, photo.canvas, photo.brightness = read.fit, read.canvas, read.brightness
         photo.data = b""
         self._measures.decoded(time.monotonic() - began)
 
@@ -358,27 +336,10 @@ class Inspector:
     # -- the start ------------------------------------------------------------------------------------------------
 
     def _warm_up(self) -> None:
-        _, data = cv2.imencode(".jpg", self._blank(1)[0])
-        images.decode(data.tobytes())  # decoders are loaded at their first photo
+        read_photo(encoded_grey(), self._settings.pixels, self._stream.imgsz, self._stride)  # loads the decoders
         self._engine.infer(self._blank(1), "a grey photo")
-        if self._settings.batch is not None:
-            return
-        size, each = 1, self._seconds(1)
-        while size < _LARGEST_BATCH:
-            doubled = self._seconds(2 * size)
-            if doubled > _WORTH * each:
-                break
-            size, each = 2 * size, doubled
-        self.batch = size
-
-    def _seconds(self, size: int) -> float:
-        """Of one photo in a batch of this size; the best of three tries, as other work only ever adds to it."""
-        canvas, times = self._blank(size), []
-        for _ in range(3):
-            began = time.perf_counter()
-            self._engine.infer(canvas, "a grey photo")
-            times.append(time.perf_counter() - began)
-        return min(times) / size
+        if self._settings.batch is None:
+            self.batch = paying_batch(lambda size: self._engine.infer(self._blank(size), "a grey photo"))
 
     def _blank(self, size: int) -> NDArray[np.uint8]:
         side = -(-self._stream.imgsz // self._stride) * self._stride
@@ -406,9 +367,3 @@ def _fail(photo: _Photo, error: InputError) -> None:
 def _shape(photo: _Photo) -> tuple[int, int]:
     assert photo.fit is not None  # for the type checker: it is ready
     return photo.fit.shape
-
-
-def _brightness(pixels: NDArray[np.uint8]) -> float:
-    """Mean luma of ITU-R BT.601, 0 to 255, as `wreckognize.inference.traits` has it."""
-    blue, green, red, _ = cv2.mean(pixels)
-    return float(0.114 * blue + 0.587 * green + 0.299 * red)
