@@ -13,6 +13,7 @@ pytest.importorskip("playwright.sync_api", reason="needs the extra [dev]")
 from playwright.sync_api import expect
 
 expect.set_options(timeout=20_000)
+pytestmark = pytest.mark.slow
 
 DROP = """([files]) => {
     const given = new DataTransfer();
