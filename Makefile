@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 FUZZ_SECONDS ?= 600
 FUZZ_TARGETS ?=
 
-.PHONY: fuzz spoiled demo test test-fast cluster coverage photos recipes lint format bench bench-long clean help
+.PHONY: fuzz spoiled demo test test-fast cluster coverage photos recipes chaos lint format bench bench-long clean help quiet bench-service
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -37,8 +37,14 @@ fuzz: $(STAMP) ## every reader against coverage-guided random bytes, FUZZ_SECOND
 spoiled: $(STAMP) ## 1,000 inputs spoiled in 25 ways, and folders of 100,000 and 1,000,000 entries
 	WRECKOGNIZE_SPOILED=1000 WRECKOGNIZE_ENTRIES=1000000 $(BIN)/pytest tests/spoiled tests/hostile/test_many_entries.py
 
+chaos: $(STAMP) ## kill a study a hundred times within its work, half an hour or more on two cores (WRITE=--write: into the docs)
+	$(BIN)/python tests/chaos/run.py $(WRITE)
+
 coverage: $(STAMP) ## all tests with line coverage; engines and drawing are left out, the rest must reach 95 %
 	$(BIN)/pytest --cov --cov-report=term-missing
+
+quiet: $(STAMP) ## every command in a plain process, watched for connections and look-ups; some ten minutes
+	WRECKOGNIZE_QUIET_LONG=1 $(BIN)/pytest tests/offline
 
 cluster: $(STAMP) ## tests on a real Ray cluster of two local nodes and a real S3 API (installs the extra [ray], 450 MB)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[cluster]'
@@ -62,6 +68,9 @@ bench: $(STAMP) ## measure speed against the usual way, less than half an hour o
 
 bench-long: $(STAMP) ## the same at full size: YOLOv8x, half a million labels, 20,000 photos; some hours
 	$(BIN)/python benchmarks/run.py --long
+
+bench-service: $(STAMP) ## the service against FastAPI calling YOLO, hostile requests, memory, a killed worker; about an hour
+	$(BIN)/python benchmarks/service.py
 
 clean: ## remove what the targets above made
 	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -17,6 +17,7 @@ import collecting
 import commands
 import figures
 import material
+import memory
 import predictions
 import table
 import training
@@ -41,6 +42,7 @@ SECTIONS: dict[str, Callable[[Ground], Iterator[Row]]] = {
     "predictions": lambda ground: predictions.rows(
         material.find(ground.own("predictions")), ground.own("engines"), ground.long
     ),
+    "memory": lambda ground: memory.rows(material.find(ground.own("memory")), 20_000 if ground.long else 2_048),
     "training": lambda ground: training.rows(
         material.find(ground.own("training")), ground.folder / "fine-tuning", ground.long
     ),

@@ -30,6 +30,8 @@ PACKAGES = (
     "pycocotools",
     "polars",
     "numpy",
+    "fastapi",
+    "uvicorn",
 )
 
 

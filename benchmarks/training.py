@@ -83,6 +83,13 @@ def rows(material: Material, folder: Path, long: bool) -> Iterator[Row]:
             None,
             note="both ours",
         )
+    yield not_measured(
+        "fine-tuning YOLOv8n 640, same settings",
+        "gpu",
+        "s/epoch",
+        1.5,
+        "no GPU; this section measures the CPU only",
+    )
     if long:
         yield _accuracy(folder / "accuracy")
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+import polars as pl
+import yaml
 
 from wreckognize import __version__, images
+from wreckognize.catalog import BOX_SCHEMA, PHOTO_SCHEMA, SPLIT_SCHEMA, Catalog
 from wreckognize.detectors.ultralytics import load_as_vehicle_detector
+from wreckognize.evidence.person import choose_third_answer
+from wreckognize.evidence.thresholds import FrozenThreshold, choose
 from wreckognize.exporting.bundle import Bundle, new_bundle, read_bundle, seal
 from wreckognize.exporting.card import Card, Text
 from wreckognize.exporting.manifest import (
@@ -22,8 +29,10 @@ from wreckognize.exporting.manifest import (
 )
 from wreckognize.exporting.models import open_model, write_model
 from wreckognize.exporting.reference import reference_of
+from wreckognize.files import sha256_of
 from wreckognize.inference.stream import PhotoFile, look_at
 from wreckognize.inference.traits import read_traits
+from wreckognize.settings import ThresholdSettings, ToAPersonSettings
 from wreckognize.study.weights import starter_path
 
 
@@ -130,3 +139,64 @@ def _card() -> Card:
         licence=text,
         forced=True,
     )
+
+
+def finished_run(folder: Path, *, photos: int = 12, threshold: float = 0.1) -> Path:
+    """What a run leaves of an untrained system, as far as an export needs it; returns ``RUN/systems/starter``.
+
+    All photos are drawn and stand in the validation split, every second one a vehicle, two photos a group.
+    """
+    files = draw_photos(folder.with_name(f"{folder.name}-photos"), photos, seed=7)
+    rows = [_photo_row(file, number) for number, file in enumerate(files)]
+    table = pl.DataFrame(rows, schema=PHOTO_SCHEMA, orient="row")
+    (folder / "catalog").mkdir(parents=True)
+    Catalog(table, pl.DataFrame(schema=BOX_SCHEMA)).write(folder / "catalog")
+    names = table["photo"].to_list()
+    groups = [f"group-{number // 2:03}" for number in range(photos)]
+    pl.DataFrame({"photo": names, "split": ["val"] * photos, "group": groups}, schema=SPLIT_SCHEMA).write_parquet(
+        folder / "split.parquet"
+    )
+    system = {
+        "recipe": "baseline",
+        "weights": "starter",
+        "classes": ["car", "bus", "truck"],
+        "merge": "max",
+        "train": {},
+        "predict": {"imgsz": 192},
+    }
+    study = {"study": "drawn", "seed": 3, "notice": "Drawn photos.", "systems": {"starter": system}}
+    (folder / "study.yaml").write_text(yaml.safe_dump(study), encoding="utf-8")
+    own = folder / "systems" / "starter"
+    own.mkdir(parents=True)
+    scores = np.where(table["has_vehicle"].to_numpy(), 0.9, 0.01)
+    truth, named = table["has_vehicle"].to_numpy(), np.asarray(groups)
+    frozen = FrozenThreshold(
+        system="starter",
+        seed=None,
+        chosen=choose(scores, truth, named, ThresholdSettings(rule="fixed", value=threshold)),
+        third_answer=choose_third_answer(scores, truth, named, ToAPersonSettings()),
+        predictions_sha256="0" * 64,
+        frozen_at="2026-01-01T00:00:00+00:00",
+    )
+    (own / "threshold.json").write_text(json.dumps(frozen.to_dict()), encoding="utf-8")
+    return own
+
+
+def _photo_row(file: Path, number: int) -> dict[str, Any]:
+    vehicle = number % 2 == 0
+    header = images.read_header(file)
+    return {
+        "photo": f"drawn/{file.name}",
+        "path": str(file),
+        "source": "drawn",
+        "role": "normal" if vehicle else "background",
+        "has_vehicle": vehicle,
+        "width": header.width,
+        "height": header.height,
+        "damage_types": [],
+        "claim": None,
+        "sha256": sha256_of(file),
+        "pinned": None,
+        "box_truth": not vehicle,
+        "plain": header.plain,
+    }

@@ -27,19 +27,6 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A real YOLOv8 architecture, an eighth of the smallest one's width, with random weights, as safetensors."""
-    from wreckognize.detectors.ultralytics import build_model, import_library, save_network
+    from chaos.subject import tiny_network
 
-    import_library()
-    import torch
-    from ultralytics.nn.tasks import yaml_model_load
-
-    architecture = yaml_model_load("yolov8n.yaml")
-    architecture["scales"] = {"t": [0.33, 0.0625, 1024]}
-    architecture["scale"] = "t"
-    architecture["nc"] = 1
-    torch.manual_seed(3)
-    model = build_model(architecture, 1)
-    model.names = {0: "vehicle"}
-    file = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
-    save_network(model, file, imgsz=64, trained_on="nothing: random weights")
-    return file
+    return tiny_network(tmp_path_factory.mktemp("weights") / "tiny.safetensors")

@@ -59,7 +59,7 @@ class Lines:
 @contextmanager
 def inspecting(bundle: Bundle, detector: Detector, settings: ServiceSettings) -> Iterator[Inspector]:
     """A started inspector; it is stopped at the end."""
-    inspector = Inspector(bundle, detector, settings, Measures(settings.places))
+    inspector = Inspector(bundle, detector, settings, Measures())
     inspector.start()
     try:
         yield inspector
@@ -73,7 +73,7 @@ def application(
 ) -> Iterator[Any]:
     """The application with a started inspector, to be asked through `httpx.ASGITransport`."""
     log = log or Lines()
-    measures = Measures(settings.places, log)
+    measures = Measures(log)
     inspector = Inspector(bundle, detector, settings, measures)
     drift = more.pop("drift", None) or Drift(bundle.manifest, log)
     app = create_app(inspector, settings, measures, drift, **more)

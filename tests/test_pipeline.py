@@ -14,6 +14,7 @@ from studies import BACKGROUND, DAMAGED, NORMAL, WHOLE, tree, write_study
 from wreckognize import pipeline
 from wreckognize.cli.predicting import predict_photos
 from wreckognize.errors import LockError, UsageError, WorkspaceError
+from wreckognize.predicting.model import Wishes
 from wreckognize.progress import Silent
 from wreckognize.stages import deciding, learning, looking
 from wreckognize.stages.finished import finished_system
@@ -222,7 +223,7 @@ def test_every_system_of_a_run_decides_about_new_photos(finished, capsys):
         frozen = json.loads((folder / "threshold.json").read_text())
         said = {}
         for to_a_person in (False, True):
-            assert predict_photos(folder, [photo], out=None, threshold=None, imgsz=None, to_a_person=to_a_person)
+            assert predict_photos(folder, [photo], Wishes(to_a_person=to_a_person))
             said[to_a_person] = json.loads(capsys.readouterr().out)
         assert said[False]["threshold"] == frozen["chosen"]["threshold"]
         assert said[False]["verdict"] == (

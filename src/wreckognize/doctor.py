@@ -65,6 +65,7 @@ def diagnose(study: Path | None = None, trust: Sequence[str] = ()) -> list[Check
         optional_check(
             "ray", "not installed: one machine only, no photos by URL", 'pip install "wreckognize[ray]"'
         ),
+        optional_check("fastapi", "not installed: no `wreckognize serve`", 'pip install "wreckognize[serve]"'),
         starter_check(starter_path()),
         gpu_check(),
         Check("cores", True, str(_cores())),

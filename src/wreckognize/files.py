@@ -19,6 +19,7 @@ from wreckognize.errors import WriteError
 PART_SUFFIX = ".part"
 """Ending of a file that is still being written; such files are never read."""
 
+_NAME_BYTES = 230
 _SEAL_SUFFIX = ".sha256"
 _SEAL = b"wreckognize sealed "
 
@@ -68,7 +69,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     Raises:
         WriteError: the file cannot be made, written, synced or renamed.
     """
-    part = path.with_name(f"{path.name}.{os.getpid()}{PART_SUFFIX}")
+    part = _part_of(path)
     written = False
     try:
         _make_folder(path.parent)
@@ -99,7 +100,7 @@ def atomic_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
         FileExistsError: there is something at ``path`` already, and it is not to be replaced.
         WriteError: the disk takes no more.
     """
-    part = path.with_name(f"{path.name}.{os.getpid()}{PART_SUFFIX}")
+    part = _part_of(path)
     with writing(path):
         if not replace and os.path.lexists(path):
             raise FileExistsError(str(path))
@@ -229,3 +230,8 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _part_of(path: Path) -> Path:
+    """Where a file stands while it is written; a name may have 255 bytes, so of a long one the beginning is taken."""
+    return path.with_name(f"{os.fsdecode(os.fsencode(path.name)[:_NAME_BYTES])}.{os.getpid()}{PART_SUFFIX}")

@@ -248,7 +248,7 @@ def _open(path: Path) -> IO[bytes]:
 def _unreadable(error: OSError) -> InputError:
     if error.errno in (errno.EISDIR, errno.EINVAL, errno.ENXIO):
         return InputError("not a regular file", remedy="take it out of the folder")
-    if error.errno == errno.EFBIG:
+    if error.errno == errno.EOVERFLOW:
         return InputError(f"over {MAX_BYTES // 1_000_000} MB", remedy="save the photo compressed, or leave it out")
     if isinstance(error, FileNotFoundError):
         return InputError("file is not there", remedy="put the file back, or take its label away")

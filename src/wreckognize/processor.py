@@ -26,6 +26,15 @@ def sees_gpu() -> bool:
     return Path("/dev/nvidiactl").exists()
 
 
+def tensorrt_here() -> bool:
+    """Whether an ONNX Runtime is installed that was built with TensorRT; imports it."""
+    try:
+        import onnxruntime
+    except ImportError:
+        return False
+    return "TensorrtExecutionProvider" in onnxruntime.get_available_providers()
+
+
 def has_int8() -> bool:
     """Whether the processor has dot products of int8; without them int8 gains little."""
     return bool(_flags() & _INT8_FLAGS)

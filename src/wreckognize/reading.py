@@ -65,4 +65,4 @@ def require_readable(status: os.stat_result, at_most: int) -> None:
 
 def too_large(at_most: int) -> OSError:
     """What is said of a file of more bytes."""
-    return OSError(errno.EFBIG, f"larger than {at_most // 1_000_000:,} MB")
+    return OSError(errno.EOVERFLOW, f"larger than {at_most // 1_000_000:,} MB")

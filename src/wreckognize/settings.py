@@ -149,12 +149,14 @@ class GroupSettings(Settings):
     cosine: Annotated[float, Field(strict=True, gt=0, le=1, allow_inf_nan=False)] | None = 0.975
 
 
-Engine = Literal["torch", "openvino", "onnxruntime", "auto"]
+Engine = Literal["torch", "compiled", "openvino", "onnxruntime", "tensorrt", "auto"]
 PrecisionName = Literal["float32", "bfloat16", "float16", "int8"]
 ENGINE_PRECISIONS: dict[str, tuple[PrecisionName, ...]] = {
     "torch": ("float32", "bfloat16", "float16"),
+    "compiled": ("float32", "bfloat16", "float16"),
     "openvino": ("float32", "bfloat16", "int8"),
     "onnxruntime": ("float32",),
+    "tensorrt": ("float16",),
     "auto": ("float32",),  # it chooses the precision too
 }
 """What each engine offers; whether the machine has it is another question."""

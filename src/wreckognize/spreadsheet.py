@@ -8,8 +8,6 @@ apostrophe is put before the sign, and one before a tab or a line end that begin
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -18,6 +16,7 @@ import polars as pl
 
 _BREAKS = "\t\r\n\x0b\x0c\x85\u2028\u2029"
 _FORMULA = re.compile(rf"(?:^|[;{_BREAKS}])(?=[\s\x00-\x20\ufeff\"]*[=+\-@\uff1d\uff0b\uff0d\uff20])")
+_NEEDS_QUOTES = re.compile(rf'[",;{_BREAKS}]')
 _BREAK_FIRST = re.compile(rf"^(?=[{_BREAKS}])")
 
 
@@ -36,11 +35,13 @@ def cell(value: Any) -> Any:
 
 def rows_to_csv(header: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:
     """A table as CSV, its texts made safe; lines end with a line feed."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([cell(name) for name in header])
-    writer.writerows([cell(value) for value in row] for row in rows)
-    return text.getvalue()
+    return "".join(f"{','.join(map(_field, row))}\n" for row in (header, *rows))
+
+
+def _field(value: Any) -> str:
+    """One value, in quotes where it needs them (the csv module leaves a lone carriage return without)."""
+    text = "" if value is None else str(cell(value))
+    return '"' + text.replace('"', '""') + '"' if _NEEDS_QUOTES.search(text) else text
 
 
 def table_to_csv(table: pl.DataFrame) -> str:

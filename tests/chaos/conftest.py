@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-
 from chaos.subject import Subject, make_subject
 
 

@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Literal
 
 import psutil
-
 from chaos.subject import RUN_SECONDS, Subject, digests, epochs_done, finish, leftovers, orphans, stages, start
 
 Victim = Literal["parent", "child", "group"]
@@ -29,6 +28,10 @@ VICTIMS: tuple[Victim, ...] = ("parent", "child", "group")
 POLL_SECONDS = 0.004
 LEAST_SECONDS = 0.03
 """A stage that takes less is aimed at as if it took so long."""
+LAST = 8
+"""A loss of power damages some of so many files."""
+GUARDED = ("test.lock.json", "test.looks.jsonl", ".lock")
+
 OPERATIONS = 60
 """A kill at a file operation comes at one of so many after the start."""
 
@@ -45,6 +48,7 @@ class Tally:
         lost: finished stages that were done again, and runs that did not come to their end.
         corrupted: files that differ from those of the undisturbed run, and files left half written.
         orphans: processes that went on after their run was killed.
+        damaged: files that a simulated loss of power cut, emptied or took away.
         errors: what went wrong, in words.
     """
 
@@ -55,6 +59,7 @@ class Tally:
     lost: int = 0
     corrupted: int = 0
     orphans: int = 0
+    damaged: int = 0
     lives: int = 0
     errors: list[str] = field(default_factory=list)
 
@@ -76,6 +81,7 @@ def campaign(
     *,
     seed: int,
     in_a_life: int = 5,
+    power: bool = False,
     say: Callable[[str], None] = lambda text: None,
     until: float = float("inf"),
 ) -> Tally:
@@ -87,6 +93,7 @@ def campaign(
         kills: how many.
         seed: of the moments.
         in_a_life: kills of one run before it may end.
+        power: after each kill, damage the files that were written last, as a loss of power may.
         say: told of every kill.
         until: no life is begun later than this (``time.monotonic``).
     """
@@ -95,8 +102,10 @@ def campaign(
     while tally.hits.total() < kills and time.monotonic() < until:
         out = folder / f"life-{tally.lives}"
         for aim in aims(subject, min(in_a_life, kills - tally.hits.total()), lots):
-            _kill(subject, out, aim, tally, say)
-        _end(subject, out, wanted, tally)
+            _kill(subject, out, aim, tally, say, damaged=power)
+            if power and out.exists():
+                tally.damaged += _damage(out, lots, say)
+        _end(subject, out, wanted, tally, power=power)
         tally.lives += 1
     return tally
 
@@ -121,7 +130,9 @@ def aims(subject: Subject, count: int, lots: random.Random) -> Iterator[Aim]:
         yield Aim(stage, min(1.0, rest / weights[stage]), victim, operation)
 
 
-def _kill(subject: Subject, out: Path, aim: Aim, tally: Tally, say: Callable[[str], None]) -> None:
+def _kill(
+    subject: Subject, out: Path, aim: Aim, tally: Tally, say: Callable[[str], None], *, damaged: bool
+) -> None:
     """Start the run, or let it go on, and kill it at the moment that was drawn."""
     hooked = None if aim.operation is None else {"CHAOS_AT": str(aim.operation), "CHAOS_DO": "kill"}
     began = stages(out)
@@ -146,7 +157,7 @@ def _kill(subject: Subject, out: Path, aim: Aim, tally: Tally, say: Callable[[st
         place += f", epoch {epochs_done(out) + 1}"
     tally.hits["at a file operation" if aim.operation else aim.victim] += 1
     tally.places[place] += 1
-    tally.lost += _redone(began, done)
+    tally.lost += 0 if damaged else _redone(began, done)
     if aim.victim == "child" and hooked is None and process.returncode != 1:
         tally.errors.append(f"the run whose training was killed ended with {process.returncode}, not 1")
     if aim.share < 0.5:  # the others are gone on with at once
@@ -200,7 +211,37 @@ def _redone(before: list, after: list) -> int:
     return sum(now.get(stage.name) != stage for stage in before)
 
 
-def _end(subject: Subject, out: Path, wanted: dict[str, str], tally: Tally) -> None:
+def _damage(out: Path, lots: random.Random, say: Callable[[str], None]) -> int:
+    """Damage some of the files that a killed run wrote last; how many.
+
+    The locked test set and the record of looks are spared: they cannot be made again, and what is said of them when
+    they are damaged is tested by itself. Linked photos are spared too; they are the sources.
+    """
+    own = [
+        path for path in out.rglob("*") if path.is_file() and not path.is_symlink() and path.stat().st_nlink == 1
+    ]
+    last = sorted((path for path in own if path.name not in GUARDED), key=lambda path: path.stat().st_mtime_ns)[
+        -LAST:
+    ]
+    chosen = lots.sample(last, min(len(last), lots.randrange(1, 4)))
+    if {"state.json", "state.copy.json"} <= {path.name for path in chosen}:
+        # The copy is begun when the record is whole on the disk: one moment tears one of them only.
+        chosen = [path for path in chosen if path.name != "state.copy.json"]
+    for path in chosen:
+        before = path.stat()
+        match lots.choice(("cut", "zeroed", "gone")):
+            case "cut":
+                os.truncate(path, lots.randrange(before.st_size + 1) if before.st_size else 0)
+            case "zeroed":  # size and time are on the disk, the bytes are not
+                path.write_bytes(bytes(before.st_size))
+                os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+            case "gone":
+                path.unlink()
+    say(f"  and damaged {', '.join(path.relative_to(out).as_posix() for path in chosen)}")
+    return len(chosen)
+
+
+def _end(subject: Subject, out: Path, wanted: dict[str, str], tally: Tally, *, power: bool) -> None:
     """Let the run come to its end, and compare."""
     before = stages(out)
     tally.resumes += out.exists()
@@ -209,7 +250,7 @@ def _end(subject: Subject, out: Path, wanted: dict[str, str], tally: Tally) -> N
         tally.lost += 1
         tally.errors.append(f"{out.name} did not come to its end: {done.stderr[-800:]}")
         return
-    redone = _redone(before, stages(out))
+    redone = 0 if power else _redone(before, stages(out))  # what was damaged is to be done again
     tally.lost += redone
     if redone:
         tally.errors.append(f"{out.name}: {redone} finished stages were done again")

@@ -1,9 +1,10 @@
 """A run on a disk that is full again and again, and with sources that are mounted read-only.
 
-Run as ``unshare -rm python room.py ROOM STUDY SEED TRAININGS``: a user and mount namespace of its own lets anybody mount, and takes the
-mounts away at its end. ROOM becomes a small tmpfs, STUDY's folder read-only. The run's folder is ``ROOM/run``; each
-time the run ends for want of room it is given a few pages more, until it comes to its end; a training, which takes
-seconds to fail, fails TRAININGS times at most. Prints JSON: what each failure said, and the digests of what was left.
+Run as ``unshare -rm python room.py ROOM STUDY SEED TRAININGS``: a user and mount namespace of its own lets anybody
+mount, and takes the mounts away at its end. ROOM becomes a small tmpfs, STUDY's folder read-only. The run's folder is
+``ROOM/run``; each time the run ends for want of room it is given a few pages more, until it comes to its end; a
+training, which takes seconds to fail, fails TRAININGS times at most. Prints JSON: what each failure said, and the
+digests of what was left.
 """
 
 from __future__ import annotations

@@ -67,6 +67,25 @@ class Subject:
         return stages(self.calm)
 
 
+def tiny_network(file: Path) -> Path:
+    """The weights that the tests use: a real architecture of an eighth of the smallest one's width, drawn at random."""
+    from wreckognize.detectors.ultralytics import build_model, import_library, save_network
+
+    import_library()
+    import torch
+    from ultralytics.nn.tasks import yaml_model_load
+
+    architecture = yaml_model_load("yolov8n.yaml")
+    architecture["scales"] = {"t": [0.33, 0.0625, 1024]}
+    architecture["scale"] = "t"
+    architecture["nc"] = 1
+    torch.manual_seed(3)
+    model = build_model(architecture, 1)
+    model.names = {0: "vehicle"}
+    save_network(model, file, imgsz=64, trained_on="nothing: random weights")
+    return file
+
+
 def write_subject(folder: Path, weights: Path, *, epochs: int = EPOCHS) -> Path:
     """The tiny study, with a training of several epochs; its file."""
     file = write_study(folder, weights)

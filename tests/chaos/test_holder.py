@@ -9,8 +9,8 @@ import time
 
 import psutil
 import pytest
-
 from chaos.subject import finish, start
+
 from wreckognize import holding
 from wreckognize.errors import WorkspaceError
 from wreckognize.workspace import open_workspace
@@ -80,11 +80,15 @@ def _leave_an_heir(root, seconds) -> psutil.Process:
     return psutil.Process(int(done.stdout))
 
 
+def _is_at_work(process: psutil.Process) -> bool:
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+
+
 def test_what_a_killed_run_left_behind_is_waited_for(tmp_path):
     heir = _leave_an_heir(tmp_path / "run", "1.5")
-    assert heir.is_running()
+    assert _is_at_work(heir)
     with open_workspace(tmp_path / "run"):
-        assert not heir.is_running()
+        assert not _is_at_work(heir)
 
 
 def test_what_does_not_end_is_named(tmp_path, monkeypatch):

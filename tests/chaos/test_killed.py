@@ -1,7 +1,6 @@
 """The short form of `make chaos`: a study that is killed ten times within its work."""
 
 import pytest
-
 from chaos.kills import campaign
 
 

@@ -20,9 +20,9 @@ from pathlib import Path
 
 import pytest
 import typer
-
 from chaos.room import call
 from chaos.subject import write_subject
+
 from wreckognize.cli.app import app
 
 

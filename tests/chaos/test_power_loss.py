@@ -7,8 +7,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-
 from chaos.subject import digests, leftovers, stages
+
 from wreckognize import pipeline
 from wreckognize.errors import LockError, WorkspaceError
 from wreckognize.progress import Silent

@@ -226,7 +226,7 @@ def _refused(path: Path) -> str:
 
 @pytest.mark.slow
 def test_in_a_process_of_its_own_no_planted_program_runs(tmp_path):
-    """All planted files through the loader, without pytest; then one with Python's own reader, to see the canary sing."""
+    """All planted files through the loader, without pytest; then one with Python's own reader, to hear the canary."""
     canary = tmp_path / "canary"
     files = [path for _, path, _ in checkpoints.planted_files(tmp_path, canary)]
     for number, (_, pickled, _) in enumerate(

@@ -126,7 +126,9 @@ def test_what_broke_off_goes_on_where_it_stood(tmp_path, url, server):
 
 def test_the_next_call_goes_on_where_one_gave_up(tmp_path, url, server):
     server.behaviour = ["half", "nothing", "nothing", "nothing"]
-    with pytest.raises(DownloadError, match=r"the connection ended early \(0\.3 of 0\.5 MB came; the same command"):
+    with pytest.raises(
+        DownloadError, match=r"the connection ended early \(0\.3 of 0\.5 MB came; the same command"
+    ):
         get(tmp_path, url)
     assert only(tmp_path) == [f".tiny.pt.{PIN.sha256[:12]}.download"]
     get(tmp_path, url)
@@ -151,7 +153,7 @@ def test_a_server_that_hardly_sends_anything_is_given_up(tmp_path, url, server):
 @pytest.mark.parametrize("wrong", [b"x" * len(CONTENT), CONTENT[:-1] + b"x"])
 def test_another_file_is_refused_and_removed(tmp_path, url, server, wrong):
     server.content = wrong
-    with pytest.raises(HashError, match="what came is not tiny.pt: its sha256 is not"):
+    with pytest.raises(HashError, match=r"what came is not tiny.pt: its sha256 is not"):
         get(tmp_path, url)
     assert only(tmp_path) == []
 
@@ -178,7 +180,7 @@ def test_a_server_may_send_us_on_but_not_out_of_the_web_nor_for_ever(tmp_path, u
     (tmp_path / "tiny.pt").unlink()
     for place in (f"file://{tmp_path}/a", "ftp://127.0.0.1/a", "data:,a"):
         server.behaviour = [f"to {place}"]
-        with pytest.raises((HashError, DownloadError), match="sends us on to|not allowed"):
+        with pytest.raises((HashError, DownloadError), match=r"sends us on to|not allowed"):
             get(tmp_path, url)
     server.behaviour = [f"to {url}round"] * 50
     with pytest.raises(DownloadError, match="302"):
@@ -191,7 +193,7 @@ def test_from_https_nothing_leads_to_http():
     from wreckognize.fetching.download import _CarefulRedirects
 
     request = urllib.request.Request("https://example.org/a")
-    with pytest.raises(HashError, match="sends us on to http://example.org/b"):
+    with pytest.raises(HashError, match=r"sends us on to http://example.org/b"):
         _CarefulRedirects().redirect_request(request, None, 302, "", {}, "http://example.org/b")
 
 
@@ -216,7 +218,7 @@ def test_a_file_that_came_some_other_way_is_held_to_the_same_hash(tmp_path):
     assert get(tmp_path / "study", str(other)) == (tmp_path / "study" / "tiny.pt", True)
     other.write_bytes(CONTENT[::-1])
     (tmp_path / "more").mkdir()
-    with pytest.raises(HashError, match="is not tiny.pt"):
+    with pytest.raises(HashError, match=r"is not tiny.pt"):
         get(tmp_path / "more", str(other))
     assert other.exists()
     with pytest.raises(DownloadError, match="no such file"):
@@ -226,7 +228,7 @@ def test_a_file_that_came_some_other_way_is_held_to_the_same_hash(tmp_path):
 
 def test_what_stands_there_is_checked_and_never_replaced(tmp_path, url, server):
     (tmp_path / "tiny.pt").write_bytes(b"mine")
-    with pytest.raises(HashError, match="the file that stands there is not tiny.pt"):
+    with pytest.raises(HashError, match=r"the file that stands there is not tiny.pt"):
         get(tmp_path, url)
     assert (tmp_path / "tiny.pt").read_bytes() == b"mine"
     assert server.asked == []
@@ -251,7 +253,7 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path, url):
 
 
 def test_pins_are_whole_and_each_its_own():
-    assert FILES == {f"{family}{size}.pt" for family in ("yolov8", "yolo11") for size in "nsmlx"}
+    assert {f"{family}{size}.pt" for family in ("yolov8", "yolo11") for size in "nsmlx"} == FILES
     assert len({pin.sha256 for pin in PINS.values()}) == len({pin.size for pin in PINS.values()}) == 10
     for name, pin in PINS.items():
         assert pin.file == f"{name}.pt"

@@ -16,9 +16,9 @@ import pillow_heif
 import polars as pl
 from PIL import Image, PngImagePlugin
 
-from wreckognize.collect import assemble
+from wreckognize.collect import aihub, assemble
 from wreckognize.collect.aihub_label import LabelAnswer, LabelRequest, read_label
-from wreckognize.collect.remembered import REMEMBERED_SCHEMA
+from wreckognize.collect.remembered import REMEMBERED_SCHEMA, Remembered
 from wreckognize.curate.lock import LockedPhoto, TestLock, _digest
 from wreckognize.errors import InputError
 from wreckognize.images import read_header
@@ -210,7 +210,6 @@ def run() -> None:
 
 
 def threshold() -> str:
-    from wreckognize.evaluation.image_level import ImageFigures  # noqa: F401
     from wreckognize.evidence.person import choose_third_answer
     from wreckognize.evidence.thresholds import FrozenThreshold, choose
     from wreckognize.settings import ThresholdSettings, ToAPersonSettings
@@ -232,11 +231,11 @@ def caches() -> None:
     label = (CORPUS / "aihub/good.json").read_bytes()
     reading = read_label(label)
     content = msgspec.msgpack.encode(reading)
-    for name, second in (("good", content), ("spoilt", b"\xff")):
-        rows = [(b"/a", 3, 5, reading.mark, content), (b"/b", 3, 5, 0, second)]
-        buffer = io.BytesIO()
-        pl.DataFrame(rows, schema=REMEMBERED_SCHEMA, orient="row").write_parquet(buffer, compression="lz4")
-        write(f"cache/{name}.parquet", buffer.getvalue())
+    remembered = Remembered(CORPUS / "cache/sealed.bin", aihub.READER)
+    remembered.keep(
+        pl.DataFrame([(b"/a", 3, 5, reading.mark, content)], schema=REMEMBERED_SCHEMA, orient="row"), learned=True
+    )
+    remembered.save()
     write("reading/label.bin", bytes([reading.mark]) + content)
     opened = assemble._Opened(read_header((CORPUS / "photo/plain.jpg").read_bytes()), SHA256)
     write("reading/photo.bin", assemble._encoded(opened))

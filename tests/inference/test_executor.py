@@ -99,6 +99,25 @@ def test_only_open_parts_are_done_and_another_key_does_all(tmp_path):
     assert seen == [[0, 2, 4], [], [0, 1, 2, 3, 4]]
 
 
+@pytest.mark.parametrize("kind", ["odd", "doubles"])
+@pytest.mark.parametrize("damage", [lambda data: data[:-9], lambda data: bytes(len(data)), lambda data: b""])
+def test_a_part_that_is_not_as_it_was_written_is_done_again(tmp_path, kind, damage):
+    table = pl.DataFrame({"number": range(10)})
+    whole = go(table, Here(), tmp_path / "parts", 2)
+    seen = []
+
+    class Watched(Here):
+        def run(self, parts, work, tick):
+            seen.append(list(parts))
+            return super().run(parts, work, tick)
+
+    file = tmp_path / "parts" / f"{kind}-00003.table"
+    file.write_bytes(damage(file.read_bytes()))
+    again = go(table, Watched(), tmp_path / "parts", 2)
+    assert seen == [[3]]
+    assert all(again[name].equals(whole[name]) for name in whole)
+
+
 @pytest.mark.parametrize(
     "error",
     [

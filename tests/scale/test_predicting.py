@@ -11,9 +11,11 @@ from photographs import draw_photo
 
 from wreckognize.cli.predicting import predict_photos
 from wreckognize.errors import UsageError
+from wreckognize.predicting.model import Wishes
 
 pytest.importorskip("pyarrow", reason="needs the extra [ray]: make cluster")
-PHOTOS, PART, LOW = 60, 4, 0.001  # random weights see little
+PHOTOS, PART = 60, 4
+LOW = Wishes(threshold=0.001, imgsz=64)  # random weights see little
 
 
 @pytest.fixture
@@ -39,7 +41,7 @@ def lines(text):
 
 
 def predicted(weights, patterns, out, **options):
-    done = predict_photos(weights, [str(one) for one in patterns], out=out, threshold=LOW, imgsz=64, **options)
+    done = predict_photos(weights, [str(one) for one in patterns], LOW, out=out, **options)
     assert not done, "one photo could not be read"
     return lines(out.read_text()) if "://" not in str(out) else None
 
@@ -59,9 +61,9 @@ def test_photos_and_answers_in_object_storage(speaking, tiny_weights, photos, tm
     assert [row["photo"] for row in there] == [f"{url}/{name}" for name in names]
     one = f"{url}/2/002.jpg"
     alone = tmp_path / "one.jsonl"
-    assert predict_photos(tiny_weights, [one, one], out=alone, threshold=LOW, imgsz=64)
+    assert predict_photos(tiny_weights, [one, one], LOW, out=alone)
     assert [row["photo"] for row in lines(alone.read_text())] == [one]
-    predict_photos(tiny_weights, [url], out=Path("s3://photos/answers/a.jsonl"), threshold=LOW, imgsz=64)
+    predict_photos(tiny_weights, [url], LOW, out=Path("s3://photos/answers/a.jsonl"))
     stored = speaking.client.get_object(Bucket="photos", Key="answers/a.jsonl")["Body"].read().decode()
     assert lines(stored) == there
     with pytest.raises(UsageError, match="no photo lies there"):
@@ -70,7 +72,7 @@ def test_photos_and_answers_in_object_storage(speaking, tiny_weights, photos, tm
 
 def test_an_address_without_a_cluster_is_refused(tiny_weights, photos):
     with pytest.raises(UsageError, match="not to be used"):
-        predict_photos(tiny_weights, [str(photos)], out=None, threshold=LOW, imgsz=64, address="head:6379")
+        predict_photos(tiny_weights, [str(photos)], LOW, address="head:6379")
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from wreckognize.errors import MissingExtraError, WeightsError
-from wreckognize.weightfiles import require_own_folder
+from wreckognize.weightfiles import require_own_folder, require_whole
 
 onnx = pytest.importorskip("onnx")
 
@@ -26,7 +26,10 @@ def model(*, location: str | None = None, deep: bool = False, attribute: bool = 
     given = helper.make_tensor_value_info("x", TensorProto.FLOAT, [2])
     made = helper.make_tensor_value_info("y", TensorProto.FLOAT, [2])
     if attribute:
-        nodes, initial = [helper.make_node("Constant", [], ["two"], value=two), helper.make_node("Add", ["x", "two"], ["y"])], []
+        nodes, initial = (
+            [helper.make_node("Constant", [], ["two"], value=two), helper.make_node("Add", ["x", "two"], ["y"])],
+            [],
+        )
     else:
         nodes, initial = [helper.make_node("Add", ["x", "two"], ["y"])], [two]
     graph = helper.make_graph(nodes, "g", [] if deep else [given], [made], initial)
@@ -44,10 +47,22 @@ def written(folder, **options):
     return path
 
 
-@pytest.mark.parametrize("where", [{}, {"deep": True}, {"attribute": True}], ids=["graph", "graph in a graph", "constant"])
+@pytest.mark.parametrize(
+    "where", [{}, {"deep": True}, {"attribute": True}], ids=["graph", "graph in a graph", "constant"]
+)
 @pytest.mark.parametrize(
     "location",
-    ["../secret", "/etc/hostname", "a/../../secret", "C:\\secret", "\\\\server\\share", "..\\secret", "", "link", "linked/secret"],
+    [
+        "../secret",
+        "/etc/hostname",
+        "a/../../secret",
+        "C:\\secret",
+        "\\\\server\\share",
+        "..\\secret",
+        "",
+        "link",
+        "linked/secret",
+    ],
 )
 def test_a_file_outside_its_folder_is_refused(tmp_path, location, where):
     (tmp_path / "secret").write_bytes(bytes(8))
@@ -67,6 +82,13 @@ def test_a_file_of_its_own_passes(tmp_path):
         require_own_folder(path)
     (tmp_path / "sub" / "model.data").write_bytes(bytes(8))
     require_own_folder(path)
+
+
+@pytest.mark.parametrize("where", [{}, {"deep": True}, {"attribute": True}], ids=str)
+def test_a_graph_of_our_own_names_no_other_file(tmp_path, where):
+    require_whole(model(**where).SerializeToString(), tmp_path)
+    with pytest.raises(WeightsError, match="reads from another file"):
+        require_whole(model(location="model.data", **where).SerializeToString(), tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"<html>", b"\xff" * 100])

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
+from wreckognize.cli import using
 from wreckognize.cli.fetching import fetch
-from wreckognize.cli.options import Trust
+from wreckognize.cli.options import On, Trust
 from wreckognize.cli.reviewing import review
 
 app = typer.Typer(
@@ -45,14 +46,6 @@ Set = Annotated[
     list[str] | None,
     typer.Option(
         "--set", help="Set any field, e.g. systems.ver5.train.epochs=5. May be repeated.", metavar="KEY=VALUE"
-    ),
-]
-On = Annotated[
-    Literal["here", "ray"] | None,
-    typer.Option(
-        "--on",
-        help="Who looks at the photos: this process, or the machines of a Ray cluster (of a study: scale.address; "
-        "without one, a Ray on this machine). What comes out is the same.",
     ),
 ]
 Only = Annotated[
@@ -336,125 +329,8 @@ def search(
     )
 
 
-@app.command()
-def export(
-    system: Annotated[
-        Path,
-        typer.Argument(help="A system of a finished run, trained or not.", metavar="RUN/systems/NAME"),
-    ],
-    to: Annotated[
-        Literal["onnx", "openvino", "tensorrt", "safetensors"],
-        typer.Option(
-            "--to",
-            help="onnx runs anywhere; openvino is fastest on a CPU; tensorrt needs a GPU of NVIDIA, here too; "
-            "safetensors keeps torch.",
-        ),
-    ],
-    out: Annotated[
-        Path, typer.Option("--out", help="The bundle's folder; it must not be there yet.", metavar="BUNDLE")
-    ],
-    int8: Annotated[
-        bool,
-        typer.Option(
-            "--int8", help="Eight-bit numbers, learnt on training photos: faster, coarser. For openvino."
-        ),
-    ] = False,
-    max_flips: Annotated[
-        float, typer.Option(help="Share of validation photos that may be decided otherwise than by the original.")
-    ] = 0.005,
-    photos: Annotated[
-        int, typer.Option(help="Compare on at most so many validation photos, drawn by the study's seed.", min=1)
-    ] = 1000,
-    to_a_person: Annotated[
-        bool | None,
-        typer.Option(
-            "--to-a-person/--one-threshold",
-            help="Decide with the third answer, or by the one threshold. Default: the third answer where the study "
-            "could keep both of its promises.",
-            show_default=False,
-        ),
-    ] = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Write it even if it decides otherwise; card and manifest are marked.")
-    ] = False,
-) -> None:
-    """Write a system as one folder that needs nothing else: model, thresholds, model card, hashes.
-
-    Before it appears it is compared with the original on the run's validation photos. If more photos are decided
-    otherwise than --max-flips allows, they are listed, nothing is written, and the exit code is 1.
-
-    Example: `wreckognize export runs/claims-2026/systems/ver6 --to openvino --out ver6-bundle`
-    """
-    from wreckognize.cli.exporting import export_system
-
-    export_system(
-        system, to, out, int8=int8, max_flips=max_flips, photos=photos, force=force, to_a_person=to_a_person
-    )
-
-
-@app.command()
-def predict(
-    weights: Annotated[
-        Path,
-        typer.Argument(
-            help="A system of a run (RUN/systems/NAME), or a .safetensors or .pt file.", metavar="SYSTEM"
-        ),
-    ],
-    photos: Annotated[
-        list[str],
-        typer.Argument(help="Photos, folders of photos, globs, or s3://BUCKET/PREFIX.", metavar="PHOTOS..."),
-    ],
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out",
-            help="Write to this file or s3:// URL (.jsonl or .csv) instead of the screen.",
-            metavar="FILE",
-        ),
-    ] = None,
-    threshold: Annotated[
-        float | None, typer.Option(help="Vehicle if the score is at least this. Default: the system's, else 0.10.")
-    ] = None,
-    imgsz: Annotated[
-        int | None, typer.Option(help="Pixels of the longest side. Default: the system's, else 640.")
-    ] = None,
-    to_a_person: Annotated[
-        bool, typer.Option("--to-a-person", help="Give the third answer: what the system should not decide alone.")
-    ] = False,
-    engine: Annotated[
-        str, typer.Option(help="What runs the network: torch, openvino or onnxruntime.", metavar="ENGINE")
-    ] = "torch",
-    trust: Trust = None,
-    on: On = None,
-    address: Annotated[
-        str | None,
-        typer.Option(help="With --on ray: HOST:PORT of the cluster, or auto.", metavar="HOST:PORT"),
-    ] = None,
-) -> None:
-    """Look for vehicles in photos: one JSON line each, with verdict, score and boxes.
-
-    A system of a run decides with the threshold that its study froze: `vehicle` or `no vehicle`. With --to-a-person it
-    decides with the study's two thresholds: `vehicle`, `no vehicle`, or `to a person` where it should not decide alone.
-
-    A photo that cannot be read has a line of its own with the reason, and does not stop the rest; the exit code is
-    then 1.
-    """
-    from wreckognize.cli.predicting import predict_photos
-
-    done = predict_photos(
-        weights,
-        photos,
-        out=out,
-        threshold=threshold,
-        imgsz=imgsz,
-        to_a_person=to_a_person,
-        engine=engine,
-        trust=trust or [],
-        on=on or "here",
-        address=address,
-    )
-    if not done:
-        raise typer.Exit(1)
+app.command()(using.export)
+app.command()(using.predict)
 
 
 @app.command()
@@ -465,8 +341,14 @@ def serve(
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; 0 for any.", min=0, max=65535)] = 8000,
     workers: Annotated[
-        int, typer.Option(help="Processes, each with the model; one that dies is started again.", min=1, max=64)
+        int, typer.Option(help="Processes, each with the model; one that dies is replaced.", min=1, max=64)
     ] = 1,
+    spare: Annotated[
+        bool,
+        typer.Option(
+            "--spare/--no-spare", help="With several workers one more stands by, warm, for one that dies."
+        ),
+    ] = True,
     keys: Annotated[
         Path | None,
         typer.Option(
@@ -523,6 +405,7 @@ def serve(
         host=host,
         port=port,
         workers=workers,
+        spare=spare,
         drift=drift,
         drain=drain,
         feedback=feedback,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 import typer
@@ -25,6 +26,7 @@ def export_system(
     photos: int,
     force: bool,
     to_a_person: bool | None,
+    trust: Collection[str],
 ) -> None:
     """Export, and print how far the bundle agrees with the original.
 
@@ -37,6 +39,7 @@ def export_system(
         photos: at most so many validation photos are compared.
         force: write it even if it does not pass.
         to_a_person: see `ExportSettings`.
+        trust: ``sha256:...`` of checkpoints that may be opened whatever they hold.
 
     Raises:
         WreckognizeError: see `export`; the photos that are decided otherwise were printed.
@@ -53,7 +56,7 @@ def export_system(
         force=force,
         to_a_person=to_a_person,
     )
-    source = source_of(folder)
+    source = source_of(folder, trust)
     try:
         bundle, comparison = export(source, out, settings, progress=Console())
     except ParityError as error:

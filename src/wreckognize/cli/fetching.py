@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 fetch = typer.Typer(
-    help="Download what is published elsewhere. No other command does: without it nothing leaves or enters this machine.",
+    help="Download what is published elsewhere. No other command downloads anything.",
     no_args_is_help=True,
     rich_markup_mode="markdown",
 )
@@ -30,9 +30,9 @@ def weights(
 ) -> None:
     """Download published detector weights and check that they are the published bytes.
 
-    Names: yolov8n, yolov8s, yolov8m, yolov8l, yolov8x, and yolo11n to yolo11x. The hash of each is part of this package; a
-    file of another is removed. Interrupted, the same command goes on where it stood. The weights are Ultralytics' and
-    under the AGPL-3.0.
+    Names: yolov8n, yolov8s, yolov8m, yolov8l, yolov8x, and yolo11n to yolo11x. The hash of each is part of this
+    package; what has another is removed. Interrupted, the same command goes on where it stood. The weights are
+    Ultralytics' and under the AGPL-3.0.
 
     Example: `wreckognize fetch weights yolov8x`
     """

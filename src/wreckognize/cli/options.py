@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -13,5 +13,13 @@ Trust = Annotated[
         help="Open the checkpoint with this hash though it is more than data; it may run any program. The message that "
         "refuses a file gives its hash. May be repeated.",
         metavar="sha256:HEX",
+    ),
+]
+On = Annotated[
+    Literal["here", "ray"] | None,
+    typer.Option(
+        "--on",
+        help="Who looks at the photos: this process, or the machines of a Ray cluster (of a study: scale.address; "
+        "without one, a Ray on this machine). What comes out is the same.",
     ),
 ]

@@ -18,6 +18,7 @@ def serve_bundle(
     host: str,
     port: int,
     workers: int,
+    spare: bool = True,
     drift: Path | None,
     drain: float,
     feedback: str | None = None,
@@ -31,6 +32,7 @@ def serve_bundle(
         host: to listen on.
         port: to listen on; 0: any.
         workers: processes.
+        spare: one more stands by where there are several.
         drift: a folder that keeps what drift is reckoned from.
         drain: seconds between SIGTERM and the closing of the port.
         feedback: a folder or URL that keeps corrections.
@@ -63,6 +65,7 @@ def serve_bundle(
         bundle=folder.absolute(),
         settings=settings,
         workers=workers,
+        spare=spare,
         drain=drain,
         drift=drift,
         feedback=feedback,
@@ -104,8 +107,12 @@ def bound(host: str, port: int) -> socket.socket:
     try:
         family, kind, number, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         sock = socket.socket(family, kind, number)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind(address)
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind(address)
+        except OSError:
+            sock.close()
+            raise
     except OSError as error:
         raise UsageError(
             f"cannot listen there ({error.strerror})",

@@ -68,9 +68,10 @@ def read(source: CocoSource, photos: list[File], ledger: Ledger, progress: Progr
                 photo = _the_one(entry.image.file_name, found, times_named)
                 candidates.append(_candidate(entry, photo, boxes))
             except _NotWantedError as reason:
-                ledger.count("not_wanted", str(reason))
+                ledger.count("not_wanted", str(reason), max(1, len(found)))
             except InputError as error:
-                ledger.quarantine(found[0].path if len(found) == 1 else entry.image.file_name, error)
+                for file in [photo.path for photo in found] or [entry.image.file_name]:
+                    ledger.quarantine(file, error)
             task.advance()
     return candidates
 

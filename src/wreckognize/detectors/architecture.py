@@ -1,8 +1,9 @@
 """The description of a network in a card or a checkpoint, checked before the library builds anything from it.
 
-Ultralytics builds a network from a list of layers, each with the name of a class and its arguments. It looks the name up
-among everything its module knows, evaluates ``activation`` as Python, and one of its layers (``TorchVision``) downloads
-weights. A description comes from a file, so here it may name layers only, and hold numbers and short texts only.
+Ultralytics builds a network from a list of layers, each with the name of a class and its arguments. It looks the name
+up among everything its module knows, evaluates ``activation`` as Python, and one of its layers (``TorchVision``)
+downloads weights. A description comes from a file, so here it may name layers only, and hold numbers and short texts
+only.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """A pickle checkpoint as data: the description of a network and its tensors.
 
 Three fences, one behind another. `wreckognize.weightfiles` has followed the pickle without building anything and passed
-an archive of its checked parts; torch names what it finds unsafe in that archive, and its ``weights_only`` reader builds
-nothing beyond tensors and an allow-list; and what we put on that list are not the classes that a checkpoint names but
-empty stand-ins. So no code of a layer runs, neither its constructor nor its ``__setstate__``.
+an archive of its checked parts; torch names what it finds unsafe in that archive, and its ``weights_only`` reader
+builds nothing beyond tensors and an allow-list; and what we put on that list are not the classes that a checkpoint
+names but empty stand-ins. So no code of a layer runs, neither its constructor nor its ``__setstate__``.
 """
 
 from __future__ import annotations

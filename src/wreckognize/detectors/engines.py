@@ -12,12 +12,15 @@ from wreckognize import processor
 from wreckognize.detectors.port import Calibration, Detector, EngineName, Merge, Precision
 from wreckognize.detectors.second_look import MARGIN, SecondLook
 from wreckognize.errors import UsageError
+from wreckognize.processor import tensorrt_here
 from wreckognize.settings import ENGINE_PRECISIONS
 
 _PACKAGES: dict[EngineName, tuple[str, ...]] = {
     "torch": ("torch",),
+    "compiled": ("torch",),
     "openvino": ("openvino",),
     "onnxruntime": ("onnxruntime",),
+    "tensorrt": ("onnxruntime-gpu", "tensorrt"),
 }
 
 
@@ -68,11 +71,12 @@ def available(*, on_gpu: bool = False) -> list[Choice]:
     """What can be run on this machine as it is installed, torch in float32 first.
 
     Args:
-        on_gpu: the network runs on a GPU, where only torch does.
+        on_gpu: the network runs on a GPU. ``compiled`` is not among what is tried: compiling takes longer than trying.
     """
     choices = [TORCH]
     if on_gpu:
-        return [*choices, Choice("torch", "bfloat16"), Choice("torch", "float16")]
+        fast = [Choice("tensorrt", "float16")] if tensorrt_here() else []
+        return [*choices, Choice("torch", "bfloat16"), Choice("torch", "float16"), *fast]
     narrow: tuple[Precision, ...] = ("bfloat16",) if processor.has_bfloat16() else ()
     choices += [Choice("torch", precision) for precision in narrow]
     if find_spec("openvino") is not None:
@@ -102,7 +106,7 @@ def open_engine(
         choice: the engine, its precision, and where to look twice.
         classes: read as vehicle where the weights know several classes.
         merge: how their scores become one.
-        device: for torch; the other engines run on the CPU.
+        device: for torch, compiled or not, and TensorRT; the other engines run on the CPU.
         cache: a folder for graphs made from the weights; default: none is kept.
         calibration: for int8.
         requests: batches to look at at the same time; default: what serves throughput. 1: one photo has all cores.
@@ -122,6 +126,16 @@ def open_engine(
     def opened(precision: Precision) -> Detector:
         if choice.engine == "torch":
             return UltralyticsDetector(network, reading, device, precision)
+        if choice.engine == "compiled":
+            from wreckognize.detectors.compiled import CompiledDetector
+
+            return CompiledDetector(network, reading, device, precision)
+        if choice.engine == "tensorrt":
+            from wreckognize.detectors.tensorrt import TensorRtDetector
+
+            if precision == "float32":  # the second look
+                return UltralyticsDetector(network, reading, device)
+            return TensorRtDetector(network, reading, device=device, cache=cache)
         _require_cpu(choice.engine, device)
         if choice.engine == "onnxruntime":
             from wreckognize.detectors.onnx import OnnxDetector

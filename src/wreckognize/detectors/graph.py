@@ -84,7 +84,7 @@ def onnx_bytes(network: Network, reading: VehicleReading) -> bytes:
     """
     import torch
 
-    module = _graph_of(network, reading)
+    module = vehicle_graph(network, reading)
     example = torch.zeros((2, 64, 96, 3), dtype=torch.uint8)
     free = {INPUT: {0: "batch", 1: "height", 2: "width"}}
     free |= {name: {0: "batch", 1: "candidate"} for name in OUTPUTS[:2]} | {OUTPUTS[2]: {0: "batch"}}
@@ -104,7 +104,17 @@ def onnx_bytes(network: Network, reading: VehicleReading) -> bytes:
         return file.read_bytes()
 
 
-def _graph_of(network: Network, reading: VehicleReading) -> nn.Module:
+def vehicle_graph(network: Network, reading: VehicleReading, dtype: Any = None) -> nn.Module:
+    """The graph as a module of torch, on the CPU.
+
+    Args:
+        network: what to run.
+        reading: how its classes become one vehicle confidence.
+        dtype: torch's type of the layers; default float32. What follows the last convolutions is float32 in any case.
+
+    Raises:
+        WeightsError: the network's head is not the one of YOLOv8 and YOLO11.
+    """
     import torch
     from torch import nn
     from ultralytics.nn.modules import Detect
@@ -119,9 +129,13 @@ def _graph_of(network: Network, reading: VehicleReading) -> nn.Module:
         )
     model.fuse(verbose=False)
     model.eval().float()
+    dtype = torch.float32 if dtype is None else dtype
+    # float16 holds small numbers coarsely: there the pixels are divided, not the weights.
+    divisor = 255.0 if dtype == torch.float16 else 1.0
     with torch.no_grad():
         first = model.model[0].conv
-        first.weight.copy_(first.weight.flip(1) / 255)
+        first.weight.copy_(first.weight.flip(1) * (divisor / 255))
+    model.to(dtype)
     backbone_end = len(model.yaml["backbone"]) - 1
     strides = [float(stride) for stride in head.stride]
     bins, wanted = int(head.reg_max), list(reading.indices)
@@ -134,7 +148,9 @@ def _graph_of(network: Network, reading: VehicleReading) -> nn.Module:
             self.register_buffer("bins", torch.arange(bins, dtype=torch.float32).view(1, 1, -1, 1))
 
         def forward(self, photos: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-            x: Any = photos.permute(0, 3, 1, 2).float()
+            x: Any = photos.permute(0, 3, 1, 2).to(dtype)
+            if divisor != 1.0:
+                x = x / divisor
             kept: list[Any] = []
             features: Any = None
             for layer in self.layers:
@@ -145,6 +161,8 @@ def _graph_of(network: Network, reading: VehicleReading) -> nn.Module:
             maps = _inputs_of(head, x, kept)
             sides = torch.cat([part(one).flatten(2) for part, one in zip(head.cv2, maps, strict=True)], dim=2)
             scores = torch.cat([part(one).flatten(2) for part, one in zip(head.cv3, maps, strict=True)], dim=2)
+            if dtype != torch.float32:
+                sides, scores, features = sides.float(), scores.float(), features.float()
             return self.boxes(sides, maps), self.vehicle(scores), features
 
         def boxes(self, sides: Any, maps: list[Any]) -> Any:
@@ -154,8 +172,16 @@ def _graph_of(network: Network, reading: VehicleReading) -> nn.Module:
             centres, scale = [], []
             for one, stride in zip(maps, strides, strict=True):
                 rows, columns = one.shape[2], one.shape[3]
-                y = (torch.arange(rows, dtype=torch.float32) + 0.5).view(-1, 1).expand(rows, columns)
-                x = (torch.arange(columns, dtype=torch.float32) + 0.5).view(1, -1).expand(rows, columns)
+                y = (
+                    (torch.arange(rows, dtype=torch.float32, device=one.device) + 0.5)
+                    .view(-1, 1)
+                    .expand(rows, columns)
+                )
+                x = (
+                    (torch.arange(columns, dtype=torch.float32, device=one.device) + 0.5)
+                    .view(1, -1)
+                    .expand(rows, columns)
+                )
                 centres.append(torch.stack([x.flatten(), y.flatten()]))
                 scale.append(torch.ones_like(x.flatten()) * stride)
             centre = torch.cat(centres, dim=1)

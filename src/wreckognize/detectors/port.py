@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Merge = Literal["max", "argmax"]
-EngineName = Literal["torch", "openvino", "onnxruntime"]
+EngineName = Literal["torch", "compiled", "openvino", "onnxruntime", "tensorrt"]
 """What runs the network."""
 Precision = Literal["float32", "bfloat16", "float16", "int8"]
 """Number format of the network's layers. Boxes and confidences are worked out in float32 from what they give."""

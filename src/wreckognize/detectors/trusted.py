@@ -1,8 +1,8 @@
 """A checkpoint that a person vouched for, turned into data once, in a process of its own.
 
 Unpickling it may run any program, so this process does not: a child opens it, builds what it holds, and leaves a
-``.safetensors`` file with its card, which are read like any others. That keeps what it does out of the run's own process
-and makes it happen once; it does not lock it in, as the child has the rights of whoever started the run.
+``.safetensors`` file with its card, which are read like any others. That keeps what it does out of the run's own
+process and makes it happen once; it does not lock it in, as the child has the rights of whoever started the run.
 """
 
 from __future__ import annotations

@@ -126,8 +126,8 @@ class Network:
 def load_network(weights: str) -> Network:
     """Build a network from ``.safetensors`` with its card, a ``.pt`` checkpoint, or an architecture's name.
 
-    A pickle checkpoint gives its description of the layers and its tensors, and the network is built anew from them: the
-    library never unpickles it (`wreckognize.detectors.checkpoint`).
+    A pickle checkpoint gives its description of the layers and its tensors, and the network is built anew from them:
+    the library never unpickles it (`wreckognize.detectors.checkpoint`).
 
     Args:
         weights: absolute path, or ``yolov8{n,s,m,l,x}.yaml`` for random weights (the same ones each time).
@@ -323,7 +323,7 @@ class UltralyticsDetector:
 
         self._torch = torch
         self._device = torch.device(device_name(device))
-        self._type = _layer_type(precision, self._device.type)
+        self._type = layer_type(precision, self._device.type)
         model: Any = copy.deepcopy(network.model)
         model.fuse(verbose=False)
         self._model = model.to(self._device).eval().float()
@@ -340,7 +340,7 @@ class UltralyticsDetector:
             random_weights=network.random,
             names=network.names,
             stride=int(self._model.stride.max()),
-            device=_describe(self._device),
+            device=describe_device(self._device),
             precision=precision,
             threads=torch.get_num_threads(),
         )
@@ -404,7 +404,12 @@ class UltralyticsDetector:
         return best * known
 
 
-def _layer_type(precision: Precision, device: str) -> Any:
+def layer_type(precision: Precision, device: str) -> Any:
+    """Torch's type of a precision, if a kind of device (``cpu``, ``cuda``) offers it.
+
+    Raises:
+        UsageError: it does not.
+    """
     import torch
 
     offered = {"float32": torch.float32}
@@ -432,7 +437,8 @@ def device_name(device: str | int | Sequence[int] | None) -> str:
     return f"cuda:{first}"
 
 
-def _describe(device: Any) -> str:
+def describe_device(device: Any) -> str:
+    """What a torch device is, in words."""
     import torch
 
     if device.type == "cuda":

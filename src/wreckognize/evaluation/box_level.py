@@ -190,18 +190,17 @@ def _evaluated(drawn: COCO, found: COCO) -> COCOeval:
     return evaluation
 
 
-def _accumulated(evaluation: COCOeval, figure: str) -> NDArray[np.float64]:
-    """``(IoU, recall)`` of one accumulated figure."""
+def _accumulated(evaluation: COCOeval) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Precision and confidence ``(IoU, recall)``."""
     evaluation.accumulate()
     accumulated = cast("dict[str, Any]", evaluation.eval)  # None only before accumulate()
-    figures: NDArray[np.float64] = np.asarray(accumulated[figure])  # (IoU, recall, class, area, maxDets)
-    figures = figures[:, :, 0, 0, -1]
-    return figures
+    precision, scores = (np.asarray(accumulated[name])[:, :, 0, 0, -1] for name in ("precision", "scores"))
+    return precision, scores
 
 
 def _average_precisions(evaluation: COCOeval) -> NDArray[np.float64]:
     """Average precision at each IoU from 0.50 to 0.95, ``(10,)``."""
-    averages: NDArray[np.float64] = _accumulated(evaluation, "precision").mean(axis=1)
+    averages: NDArray[np.float64] = _accumulated(evaluation)[0].mean(axis=1)
     return averages
 
 
@@ -212,9 +211,9 @@ def _hits(evaluation: COCOeval, truth_boxes: int) -> NDArray[np.float64]:
     score is that hit's, so the hits' confidences are asked for as scores at the recalls halfway before each.
     """
     evaluation.params.rec_thrs = ((np.arange(truth_boxes) + 0.5) / truth_boxes).tolist()
-    scores = _accumulated(evaluation, "scores")[0]
-    reached = _accumulated(evaluation, "precision")[0] > 0
-    return scores[reached]
+    precision, scores = _accumulated(evaluation)
+    hits: NDArray[np.float64] = scores[0][precision[0] > 0]
+    return hits
 
 
 def _counted(ranked: pl.DataFrame, drawn: COCO, found: COCO, crowded: pl.Series) -> NDArray[np.float64]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
-from wreckognize import __version__
 from wreckognize.detectors.port import Calibration, Detector, VehicleReading
 from wreckognize.errors import InputError, ParityError
 from wreckognize.evaluation.image_level import photo_scores
@@ -33,7 +33,7 @@ from wreckognize.exporting.manifest import (
 from wreckognize.exporting.models import open_model, write_model
 from wreckognize.exporting.reference import reference_of
 from wreckognize.exporting.source import Source, compared_at, rule_of
-from wreckognize.exporting.verdicts import Rule
+from wreckognize.exporting.verdicts import LEAST_KEPT, Rule
 from wreckognize.exporting.wording import card_of
 from wreckognize.inference.passes import predictions_table
 from wreckognize.inference.samples import letterboxed, photo_files, sample
@@ -47,8 +47,6 @@ if TYPE_CHECKING:
 LEARN_FROM_PHOTOS = 128  # for int8
 GATE_PHOTOS = 1000
 TIMED_PHOTOS = 20
-LEAST_KEPT = 0.01
-"""Boxes less sure than this are not kept: no person is shown them, and no threshold but a lower one needs them."""
 _CHUNK = 512
 
 
@@ -146,7 +144,7 @@ def _open_manifest(source: Source, settings: ExportSettings, network: Network) -
         weights_sha256=network.sha256,
         random_weights=network.random,
         created=_now(),
-        wreckognize=__version__,
+        wreckognize=metadata.version("wreckognize"),
         parity=ParityNote(
             result="forced", photos=0, flipped=0, flipped_high=1, max_flips=1, score_shift_max=0, speed=None
         ),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from wreckognize.detectors.port import Calibration, Detector, VehicleReading
 from wreckognize.errors import UsageError
 from wreckognize.exporting.manifest import MODEL_FILES, Manifest, Target
+from wreckognize.weightfiles import require_whole
 
 if TYPE_CHECKING:
     from wreckognize.detectors.ultralytics import Network
@@ -114,7 +115,9 @@ def open_model(
         return OpenVinoDetector(file, source, precision=manifest.precision, requests=requests, threads=threads)
     from wreckognize.detectors.onnx import OnnxDetector
 
-    return OnnxDetector(file.read_bytes(), source, threads=threads, gpu=manifest.engine == "tensorrt")
+    graph = file.read_bytes()
+    require_whole(graph, file)
+    return OnnxDetector(graph, source, threads=threads, gpu=manifest.engine == "tensorrt")
 
 
 def _open_torch(folder: Path, manifest: Manifest, threads: int | None) -> Detector:

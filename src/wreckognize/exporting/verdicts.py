@@ -20,6 +20,8 @@ VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
 LEAST_SHOWN = 0.10
 """Boxes less sure than this are not shown, unless a threshold lies lower still."""
+LEAST_KEPT = 0.01
+"""Boxes less sure than this are not kept: no person is shown them, and no threshold but a lower one needs them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,8 +65,10 @@ _ERRS = Text(
     "합니다.",
 )
 _UNTRAINED = Text(
-    en="It was never trained on damaged vehicles, and misses many badly damaged or close-up ones.",
-    ko="파손 차량으로 학습하지 않은 모델이므로 심하게 파손되었거나 가까이 찍은 차량을 많이 놓칩니다.",
+    en="This study did not train it. A detector that learned from everyday photos misses many badly damaged or "
+    "close-up vehicles.",
+    ko="이 연구에서 학습하지 않은 모델입니다. 일반 사진으로 학습한 모델은 심하게 파손되었거나 가까이 찍은 차량을 많이 "
+    "놓칩니다.",
 )
 _LICENCE = Text(
     en="The software is Apache-2.0. The network is of the YOLO family and was made or read with Ultralytics "
@@ -104,9 +106,15 @@ def card_of(source: Source, manifest: Manifest, comparison: Comparison) -> Card:
 
 def _about(source: Source, manifest: Manifest) -> Text:
     known = source.background
-    made_en = f"trained by this study from {known.weights}" if known.trained else f"{known.weights} as published"
+    made_en = (
+        f"trained by this study from {known.weights}"
+        if known.trained
+        else f"{known.weights}, which it did not train"
+    )
     made_ko = (
-        f"이 연구에서 {known.weights}로부터 학습함" if known.trained else f"공개된 {known.weights}를 그대로 사용"
+        f"이 연구에서 {known.weights}로부터 학습함"
+        if known.trained
+        else f"이 연구에서 학습하지 않은 {known.weights}"
     )
     kind = f"{manifest.engine}, {manifest.precision}, {manifest.imgsz} px"
     return Text(

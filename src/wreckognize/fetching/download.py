@@ -242,7 +242,9 @@ class _CarefulRedirects(urllib.request.HTTPRedirectHandler):
 def _unreachable(url: str, pin: Pin, part: Path, reason: str) -> DownloadError:
     folder = part.parent
     kept = part.stat().st_size if part.exists() else 0
-    more = f" ({kept / 1e6:.1f} of {pin.size / 1e6:.1f} MB came; the same command goes on from there)" if kept else ""
+    more = (
+        f" ({kept / 1e6:.1f} of {pin.size / 1e6:.1f} MB came; the same command goes on from there)" if kept else ""
+    )
     return DownloadError(
         f"cannot be fetched: {reason}{more}",
         where=url,

@@ -2,9 +2,10 @@
 
 How the hashes were established. None was computed by us: where this was written, no file of the release could be had.
 They are what unrelated public repositories wrote down of these files of the releases v8.3.0 and v8.4.0 of
-ultralytics/assets: scripts that check their own download, reports of runs, and git-lfs pointers, which hold the hash and
-the size of a repository's own copy. Searched for in November 2026 by the hash, at most ten files shown for each; each hash
-stands in files of at least two projects that share nothing else, and nowhere was another one given for v8.3.0 or v8.4.0:
+ultralytics/assets: scripts that check their own download, reports of runs, and git-lfs pointers, which hold the hash
+and the size of a repository's own copy. Searched for in November 2026 by the hash, at most ten files shown for each;
+each hash stands in files of at least two projects that share nothing else, and nowhere was another one given for v8.3.0
+or v8.4.0:
 
     yolov8n  10 files or more; one names v8.4.0, one gives the size
     yolov8s  10 files or more; four name v8.3.0 or v8.4.0, three give the size

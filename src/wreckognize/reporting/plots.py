@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from wreckognize.home import keep_matplotlib_out
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -101,6 +103,7 @@ def to_png(plot: Plot) -> bytes:
 
 
 def _save(plot: Plot, file_format: Literal["svg", "png"]) -> bytes:
+    keep_matplotlib_out()
     import matplotlib as mpl
 
     buffer = io.BytesIO()

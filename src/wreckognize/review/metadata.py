@@ -40,6 +40,8 @@ def _jpeg(data: bytes) -> bytes | None:
             return None
         end += int.from_bytes(data[end : end + 2], "big")
         segment = data[found.start() : end]
+        if scanned and (marker in _APPLICATIONS or marker == _COMMENT):
+            return None  # a decoder may take it for part of the scan
         scanned |= marker == _SOS
         if marker == _ADOBE:
             kept += _ADOBE_SEGMENT.findall(segment)  # its fixed part alone

@@ -54,13 +54,15 @@ def read_names(text: str, *, where: str) -> dict[int, str]:
         UsageError: it has no such names.
     """
     try:
-        content = parse_document(text, where).content
+        document = parse_document(text, where)
+        if document.problems:
+            raise StudyError(document.problems)
     except StudyError as error:
         problem = error.problems[0]
         raise UsageError(
             f"{problem.found}, not YAML with `names`", where=problem.file, remedy="correct it, or export again"
         ) from error
-    names = content.get("names")
+    names = document.content.get("names")
     if isinstance(names, list):
         return {number: str(name) for number, name in enumerate(names)}
     if isinstance(names, dict) and all(_NUMBER.fullmatch(number) for number in names):

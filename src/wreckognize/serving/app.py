@@ -99,6 +99,7 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await asyncio.to_thread(inspector.start)
+        measures.log("warm", batch=inspector.batch)
         keeping = asyncio.create_task(_keep(drift, measures))
         try:
             yield

@@ -29,17 +29,24 @@ class Bucket:
     at: float
 
     def take(self, count: int, rate: float, burst: int, now: float) -> float:
-        """Take tokens if there are enough.
+        """Take tokens if there are enough; more than the bucket holds if it is full, which then stays empty for longer.
+
+        Args:
+            count: tokens; 0 only looks whether there is one.
+            rate: tokens a second.
+            burst: that the bucket holds.
+            now: seconds.
 
         Returns:
             0 if they were taken; else the seconds until there are enough.
         """
         self.tokens = min(float(burst), self.tokens + (now - self.at) * rate)
         self.at = now
-        if count <= self.tokens:
+        needed = min(max(count, 1), burst)
+        if needed <= self.tokens:
             self.tokens -= count
             return 0.0
-        return (min(count, burst) - self.tokens) / rate
+        return (needed - self.tokens) / rate
 
 
 class Gate:
@@ -88,13 +95,13 @@ class Gate:
         return key
 
     def take(self, request: Request, key: Key | None, photos: int) -> None:
-        """Count photos against the rate of the key, or without keys of the client's address.
+        """Count photos against the rate of the key, or without keys of the client's address; 0: only look.
 
         Raises:
             Refused: 429, with the time to wait.
         """
         rate = self._settings.rate if key is None or key.rate is None else key.rate
-        if rate is None or photos == 0:
+        if rate is None:
             return
         burst = self._settings.burst if key is None or key.burst is None else key.burst
         if rate == 0:

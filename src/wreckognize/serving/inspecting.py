@@ -35,7 +35,7 @@ async def inspect(request: Request) -> Response:
         raise stopping()
     if service.inspector.free_places == 0:
         raise queue_full(service)  # before the body is read
-    service.gate.take(request, key, 1)
+    service.gate.take(request, key, 0)
     with service.memory.share() as share:
         try:
             parts = await read_photos(request, service.settings, share)
@@ -44,7 +44,7 @@ async def inspect(request: Request) -> Response:
         read = time.perf_counter() - began
         if len(parts) == 1 and parts[0].too_large:
             raise too_many_bytes("the photo", service.settings.photo_bytes)
-        service.gate.take(request, key, len(parts) - 1)
+        service.gate.take(request, key, len(parts))
         log = request.state.log
         log.update(photos=len(parts), bytes=share.held)
         if service.settings.log_names:

@@ -30,11 +30,10 @@ class Measures:
     """The service's counters.
 
     Args:
-        places: the queue's.
         log: where failures are written.
     """
 
-    def __init__(self, places: int, log: Log = no_log) -> None:
+    def __init__(self, log: Log = no_log) -> None:
         self.log = log
         self._registry = CollectorRegistry()
         registry = self._registry
@@ -75,7 +74,6 @@ class Measures:
         self._places = Gauge(
             "wreckognize_queue_places", "Places in the queue.", multiprocess_mode="livesum", registry=registry
         )
-        self._places.set(places)
         if not _several():
             ProcessCollector(registry=registry)
 
@@ -93,6 +91,10 @@ class Measures:
         self._photos.labels(outcome).inc()
         if score is not None:
             self._score.observe(score)
+
+    def opened(self, places: int) -> None:
+        """The queue has so many places; before that it takes nothing."""
+        self._places.set(places)
 
     def places(self, taken: int) -> None:
         """So many places are taken now."""

@@ -19,6 +19,7 @@ class Order:
         bundle: its folder.
         settings: of each process.
         workers: processes that share the port and the cores.
+        spare: one more stands by, warm, and takes the place of one that dies.
         drain: seconds between SIGTERM and the closing of the port.
         patience: seconds that open requests have after that.
         drift: a folder that keeps what drift is reckoned from; None: memory only.
@@ -29,6 +30,7 @@ class Order:
     bundle: Path
     settings: ServiceSettings
     workers: int = 1
+    spare: bool = True
     drain: float = 2.0
     patience: float = 30.0
     drift: Path | None = None

@@ -1,8 +1,9 @@
-"""Several workers on one port: their parent binds it, starts them, and starts one again that has died.
+"""Several workers on one port: their parent binds it, starts them, and has one stand by for one that dies.
 
 The listening socket is one that all workers share, and the parent keeps it open: a client that no worker has taken yet
 loses nothing by the death of one. (With a socket for each worker, ``SO_REUSEPORT``, the clients queued at the dead
-one's would be lost.) The parent loads no model and answers no request.
+one's would be lost.) The parent loads no model and answers no request. The spare worker has loaded its model and only
+waits for the word, so a place is empty for a tenth of a second, not for the seconds that loading takes.
 """
 
 from __future__ import annotations
@@ -27,23 +28,31 @@ from wreckognize.serving.order import Order
 _COUNTS = "counts"
 _TICK = 0.1  # seconds between looks at the workers
 _LONGEST_PAUSE = 30.0
-_YOUNG = 5.0  # a worker that dies within so many seconds of being ready has the next one wait
+_YOUNG = 5.0  # a worker that dies within so many seconds of being warm has the next one wait
 
 
 @dataclass(slots=True)
 class _Worker:
+    """A process, and the ends of its pipes that are ours."""
+
     process: subprocess.Popen[bytes]
-    ready: int  # readable once it answers
-    answers: float | None = None  # since when
+    ready: int  # readable once it is warm
+    go: int  # written to when it is to take clients
+    warm_since: float | None = None
+    told: bool = False
 
+    @property
+    def pid(self) -> int:
+        return self.process.pid
 
-@dataclass(slots=True)
-class _Place:
-    """One of the workers' places: who holds it, or when the next is started."""
+    def tell_to_go(self) -> None:
+        with contextlib.suppress(BrokenPipeError):  # it has died: seen at the next look
+            os.write(self.go, b"1")
+        self.told = True
 
-    worker: _Worker | None = None
-    next_start: float = 0.0
-    pause: float = 0.0
+    def close(self) -> None:
+        os.close(self.ready)
+        os.close(self.go)
 
 
 class Parent:
@@ -51,15 +60,16 @@ class Parent:
 
     Args:
         order: what each serves.
-        sock: bound and listening.
+        sock: bound.
         log: of the service.
     """
 
     def __init__(self, order: Order, sock: socket.socket, log: JsonLog) -> None:
         self._order, self._sock, self._log = order, sock, log
-        self._places = [_Place() for _ in range(order.workers)]
+        self._workers: list[_Worker] = []
         self._signals: list[int] = []
-        self._ever_ready = False
+        self._ever_warm = False
+        self._next_start, self._pause = 0.0, 0.0
 
     def run(self) -> None:
         """Serve until a signal.
@@ -78,12 +88,15 @@ class Parent:
                 self._stop()
 
     def _watch(self, folder: Path, alive: int) -> None:
+        wanted = self._order.workers + (1 if self._order.spare else 0)
         while True:
-            for place in self._places:
-                if place.worker is None and time.monotonic() >= place.next_start:
-                    place.worker = self._start(folder, alive)
-                elif place.worker is not None:
-                    self._look_at(place, place.worker, folder)
+            for worker in list(self._workers):
+                self._look_at(worker, folder)
+            self._fill_places()
+            # The spare comes when the others are warm: it would only take cores from them.
+            needed = wanted if self._serving() == self._order.workers else self._order.workers
+            while len(self._workers) < needed and time.monotonic() >= self._next_start:
+                self._workers.append(self._start(folder, alive))
             while self._signals:
                 number = self._signals.pop(0)
                 if number != signal.SIGHUP:
@@ -91,70 +104,82 @@ class Parent:
                 self._tell(number)
             time.sleep(_TICK)
 
+    def _serving(self) -> int:
+        return sum(worker.told for worker in self._workers)
+
+    def _fill_places(self) -> None:
+        for worker in self._workers:
+            if worker.warm_since is not None and not worker.told and self._serving() < self._order.workers:
+                worker.tell_to_go()
+                self._log("worker ready", worker=worker.pid)
+
     def _start(self, folder: Path, alive: int) -> _Worker:
-        readable, writable = os.pipe()
+        ready, says_ready = os.pipe()
+        hears_go, go = os.pipe()
+        given = (self._sock.fileno(), says_ready, hears_go, alive)
         order = self._order if self._order.drift else replace(self._order, drift=folder / "drift")
         try:
             process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    "wreckognize.serving.worker",
-                    str(self._sock.fileno()),
-                    str(alive),
-                    str(writable),
-                ],
+                [sys.executable, "-m", "wreckognize.serving.worker", *map(str, given)],
                 stdin=subprocess.PIPE,
-                pass_fds=(self._sock.fileno(), alive, writable),
+                pass_fds=given,
                 env=os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(folder / _COUNTS)},
                 start_new_session=True,  # Ctrl-C is for the parent, which tells them
             )
         finally:
-            os.close(writable)
+            os.close(says_ready)
+            os.close(hears_go)
         assert process.stdin is not None  # for the type checker
-        with contextlib.suppress(BrokenPipeError), process.stdin as given:  # it has died: seen at the next look
-            given.write(order.to_json())
-        return _Worker(process, readable)
+        with contextlib.suppress(BrokenPipeError), process.stdin as told:  # it has died: seen at the next look
+            told.write(order.to_json())
+        return _Worker(process, ready, go)
 
-    def _look_at(self, place: _Place, worker: _Worker, folder: Path) -> None:
+    def _look_at(self, worker: _Worker, folder: Path) -> None:
         now = time.monotonic()
-        if worker.answers is None and select.select([worker.ready], [], [], 0)[0] and os.read(worker.ready, 1):
-            worker.answers, self._ever_ready = now, True
-            self._log("worker ready", worker=worker.process.pid)
+        if worker.warm_since is None and select.select([worker.ready], [], [], 0)[0]:
+            batch = os.read(worker.ready, 16)  # nothing where it has died
+            if batch:
+                worker.warm_since, self._ever_warm = now, True
+                self._remember(int(batch))
+                self._log("worker warm", worker=worker.pid, batch=int(batch))
         code = worker.process.poll()
         if code is None:
             return
-        os.close(worker.ready)
-        _forget_counts(worker.process.pid, folder / _COUNTS)
-        place.worker = None
-        if not self._ever_ready:
+        self._workers.remove(worker)
+        worker.close()
+        _forget_counts(worker.pid, folder / _COUNTS)
+        if not self._ever_warm:
             raise EngineError(
                 f"a worker ended with {code} before it answered anything",
                 remedy="its last line in the log says why",
             )
-        old = worker.answers is not None and now - worker.answers > _YOUNG
-        place.pause = 0.0 if old else min(_LONGEST_PAUSE, 2 * place.pause or 0.5)
-        place.next_start = now + place.pause
-        self._log("worker died", level="error", worker=worker.process.pid, code=code, again_in_s=place.pause)
+        old = worker.warm_since is not None and now - worker.warm_since > _YOUNG
+        self._pause = 0.0 if old else min(_LONGEST_PAUSE, 2 * self._pause or 0.5)
+        self._next_start = now + self._pause
+        self._log("worker died", level="error", worker=worker.pid, code=code, next_after_s=self._pause)
+
+    def _remember(self, batch: int) -> None:
+        """The next worker need not measure again what pays: it is warm the sooner."""
+        self._order = replace(self._order, settings=replace(self._order.settings, batch=batch))
 
     def _tell(self, number: int) -> None:
-        for place in self._places:
-            if place.worker is not None:
-                with contextlib.suppress(ProcessLookupError):
-                    place.worker.process.send_signal(number)
+        for worker in self._workers:
+            with contextlib.suppress(ProcessLookupError):
+                worker.process.send_signal(number)
 
     def _stop(self) -> None:
         self._tell(signal.SIGTERM)
         ends = time.monotonic() + self._order.drain + self._order.patience + 10
-        for place in self._places:
-            if place.worker is None:
-                continue
+        for worker in self._workers:
+            worker.close()  # a spare stops waiting for the word
+        for worker in self._workers:
             try:
-                place.worker.process.wait(max(0.1, ends - time.monotonic()))
+                worker.process.wait(max(0.1, ends - time.monotonic()))
             except subprocess.TimeoutExpired:
-                self._log("worker killed", level="error", worker=place.worker.process.pid)
-                place.worker.process.kill()
-                place.worker.process.wait()
+                self._log("worker killed", level="error", worker=worker.pid)
+                worker.process.kill()
+                worker.process.wait()
+        self._log("all workers stopped")
 
     @contextlib.contextmanager
     def _shared_folder(self) -> Iterator[Path]:

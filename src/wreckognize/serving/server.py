@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import time
+from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
@@ -25,6 +26,7 @@ LINGER = 3.0  # seconds in which the rest of a refused body is read and dropped
 HEADER_BYTES = 16 * 1024  # of first line and headers together
 MOST_CONNECTIONS = 1000
 _BACKLOG = 2048
+_PAUSE = 0.001  # seconds before the next client is taken, for each that is there
 _FULL = (
     b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\nContent-Length: 0\r\n"
     b"Cache-Control: no-store\r\n\r\n"
@@ -89,28 +91,80 @@ class Connection(H11Protocol):
             self._clock = None
 
 
+@dataclass(frozen=True, slots=True)
+class Leash:
+    """How a parent leads a worker.
+
+    Attributes:
+        ready: a descriptor that is written to once the model is warm: how many photos a batch holds.
+        go: a descriptor; clients are taken once there is a byte on it, and none if it ends.
+    """
+
+    ready: int
+    go: int
+
+
 class Server(uvicorn.Server):
-    """uvicorn's server, with a stop in two steps.
+    """uvicorn's server, with a stop in two steps, and clients shared out fairly among workers.
 
     On the first SIGTERM or SIGINT ``/readyz`` turns 503, and after ``drain`` seconds the port is shut. What was taken
     is finished in any case. A second signal ends it at once. SIGHUP reads the API keys again.
+
+    Workers share one listening socket. Each takes one client at a time and then pauses, the longer the more it has, so
+    that others come first; asyncio's own server would take as many as are there.
     """
 
-    def __init__(self, config: uvicorn.Config, service: Service, drain: float, ready: int | None) -> None:
+    def __init__(self, config: uvicorn.Config, service: Service, drain: float, leash: Leash | None) -> None:
         super().__init__(config)
-        self._service, self._drain, self._ready = service, drain, ready
+        self._service, self._drain, self._leash = service, drain, leash
         self._shut_at: float | None = None
+        self._said = False
+        self._taking: list[asyncio.Task[None]] = []
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to listen."""
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._service.gate.reload)
-        await super().startup(sockets)
+        """Warm up, wait for the word if there is a parent, and begin to take clients."""
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGHUP, self._service.gate.reload)
+        await super().startup([])
+        if self._leash is not None:
+            os.write(self._leash.ready, b"%d" % self._service.inspector.batch)
+            if not await loop.run_in_executor(None, os.read, self._leash.go, 1):
+                self.should_exit = True
+                return
+        self._service.measures.opened(self._service.settings.places)
         for sock in sockets or []:
-            # The event loop takes as many clients at a time as it was told to queue: told one, workers that share
-            # a socket share its clients too. The kernel's queue is then made long again.
+            sock.setblocking(False)
             sock.listen(_BACKLOG)
-        if self._ready is not None:
-            os.write(self._ready, b"1")
+            self._taking.append(loop.create_task(self._take(sock)))
+
+    async def _take(self, sock: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+
+        def protocol() -> asyncio.Protocol:
+            kind: Any = self.config.http_protocol_class
+            made: asyncio.Protocol = kind(
+                config=self.config, server_state=self.server_state, app_state=self.lifespan.state, _loop=loop
+            )
+            return made
+
+        while True:
+            if self._leash is not None:
+                await asyncio.sleep(_PAUSE * min(10, len(self.server_state.connections)))
+            try:
+                client, _ = await loop.sock_accept(sock)
+                await loop.connect_accepted_socket(protocol, client)
+            except ConnectionError:  # the client has gone already
+                continue
+            except OSError as error:  # too many open files, say
+                self._service.measures.log("client not taken", level="error", text=str(error))
+                await asyncio.sleep(1)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take no more clients, and finish the requests that are there."""
+        for taking in self._taking:
+            taking.cancel()
+        await asyncio.gather(*self._taking, return_exceptions=True)
+        await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to stop."""
@@ -123,12 +177,15 @@ class Server(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Whether to shut the port; asked ten times a second."""
+        if self._shut_at is not None and not self._said:  # a signal handler may not wait for the log's lock
+            self._said = True
+            self._service.measures.log("stopping", drain_s=self._drain)
         over = self._shut_at is not None and time.monotonic() >= self._shut_at
         return await super().on_tick(counter) or over
 
 
 def run(
-    app: FastAPI, sock: socket.socket, log: JsonLog, *, drain: float, patience: float, ready: int | None = None
+    app: FastAPI, sock: socket.socket, log: JsonLog, *, drain: float, patience: float, leash: Leash | None = None
 ) -> None:
     """Serve until a signal.
 
@@ -138,7 +195,7 @@ def run(
         log: for uvicorn's warnings.
         drain: seconds in which requests are still taken after SIGTERM, so that a load balancer can look elsewhere.
         patience: seconds that open requests have after that.
-        ready: a descriptor to write a byte to once requests are answered.
+        leash: of a parent, if there is one.
     """
     for name in ("uvicorn", "uvicorn.error", "asyncio"):
         logging.getLogger(name).handlers = [Forward(log)]
@@ -157,6 +214,6 @@ def run(
         timeout_keep_alive=int(KEEP_ALIVE),
         timeout_graceful_shutdown=int(patience),
         h11_max_incomplete_event_size=HEADER_BYTES,
-        backlog=1,
     )
-    Server(config, service, drain, ready).run(sockets=[sock])
+    Server(config, service, drain, leash).run(sockets=[sock])
+    log("stopped")

@@ -1,8 +1,8 @@
 """One process of the service: opens the bundle, warms it up, and answers on a socket that is bound already.
 
-``python -m wreckognize.serving.worker SOCKET ALIVE READY``, three file descriptors, with the order as JSON on standard
-input: how `wreckognize.serving.parent` starts its workers. ``ALIVE`` ends when the parent has gone, and the worker
-stops; a byte on ``READY`` says that it answers.
+``python -m wreckognize.serving.worker SOCKET READY GO ALIVE``, file descriptors, with the order as JSON on standard
+input: how `wreckognize.serving.parent` starts its workers. ``READY`` and ``GO`` are its `Leash`; ``ALIVE`` ends when
+the parent has gone, and the worker stops.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from wreckognize.serving.inspector import Inspector
 from wreckognize.serving.logs import JsonLog
 from wreckognize.serving.measures import Measures
 from wreckognize.serving.order import Order
-from wreckognize.serving.server import run
+from wreckognize.serving.server import Leash, run
 
 
-def serve(order: Order, sock: socket.socket, log: JsonLog, *, ready: int | None = None) -> None:
+def serve(order: Order, sock: socket.socket, log: JsonLog, *, leash: Leash | None = None) -> None:
     """Serve until a signal.
 
     Args:
         order: what.
         sock: bound.
         log: of the service.
-        ready: a descriptor to write a byte to once requests are answered.
+        leash: of a parent, if there is one.
 
     Raises:
         BundleError: the bundle cannot be read.
@@ -44,18 +44,18 @@ def serve(order: Order, sock: socket.socket, log: JsonLog, *, ready: int | None 
     bundle = read_bundle(order.bundle)
     threads = max(1, processor.cpu_threads() // order.workers)
     settings = replace(order.settings, decoders=order.settings.decoders or threads)
-    measures = Measures(settings.places, log)
+    measures = Measures(log)
     drift = Drift(bundle.manifest, log, folder=order.drift)
     inspector = Inspector(bundle, bundle.open(threads=threads), settings, measures)
     limits = FeedbackLimits(corrections=order.feedback_most)
     feedback = None if order.feedback is None else FeedbackStore.at(order.feedback, limits)
     app = create_app(inspector, settings, measures, drift, workers=order.workers, feedback=feedback)
-    run(app, sock, log, drain=order.drain, patience=order.patience, ready=ready)
+    run(app, sock, log, drain=order.drain, patience=order.patience, leash=leash)
 
 
 def main(arguments: list[str]) -> int:
     """Serve as the parent ordered; the exit code."""
-    listening, alive, ready = map(int, arguments)
+    listening, ready, go, alive = map(int, arguments)
     log = JsonLog()
     order = Order.from_json(sys.stdin.buffer.read())
 
@@ -65,7 +65,7 @@ def main(arguments: list[str]) -> int:
 
     threading.Thread(target=watch_parent, name="parent", daemon=True).start()
     try:
-        serve(order, socket.socket(fileno=listening), log, ready=ready)
+        serve(order, socket.socket(fileno=listening), log, leash=Leash(ready, go))
     except WreckognizeError as error:
         log("worker cannot serve", level="error", text=str(error))
         return error.exit_code

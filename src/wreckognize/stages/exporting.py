@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 
 import polars as pl
@@ -19,15 +20,19 @@ from wreckognize.study.reader import read_document
 from wreckognize.study.weights import is_random
 
 
-def source_of(folder: Path) -> Source:
+def source_of(folder: Path, trust: Collection[str] = ()) -> Source:
     """A system of a run, ``RUN/systems/NAME`` or ``RUN/systems/NAME/seeds/N``, as it can be exported.
+
+    Args:
+        folder: of the system.
+        trust: ``sha256:...`` of checkpoints that may be opened whatever they hold.
 
     Raises:
         UsageError: it is no finished system of a run, or part of the run's folder is missing.
         WeightsError: its weights are missing.
     """
     folder = folder.absolute()
-    finished = finished_system(folder)
+    finished = finished_system(folder, trust)
     own = own_folder(folder)
     run = own.parent.parent
     try:

@@ -94,12 +94,14 @@ def learn(
         )
     except TrainingError as error:
         free = shutil.disk_usage(training).free
-        if free < _FULL_BYTES or any(sign in error.what for sign in _FULL_SIGNS):
+        signs = [sign for sign in _FULL_SIGNS if sign in error.what]
+        if signs or free < _FULL_BYTES:
             raise WriteError(
-                f"training of {lesson.name} ended because the disk takes no more ({free:,} bytes are free)",
+                f"training of {lesson.name} ended because the disk takes no more "
+                f"({''.join(f'{sign}; ' for sign in signs[:1])}{free:,} bytes are free)",
                 where=str(training),
-                remedy="make room on the disk, or choose a folder on another one; the same command goes on after the "
-                "last whole epoch",
+                remedy="make room on the disk, raise the limit, or choose a folder on another disk; the same command "
+                "goes on after the last whole epoch",
             ) from error
         raise
 

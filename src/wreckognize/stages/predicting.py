@@ -15,10 +15,9 @@ from wreckognize import boxes as bx
 from wreckognize.collect.walk import PHOTO_SUFFIXES
 from wreckognize.errors import InputError, UsageError
 from wreckognize.inference.executor import Executor, Tables, Tick
-from wreckognize.inference.passes import LookingAtNew
+from wreckognize.inference.passes import LookingAtNew, Opener
 from wreckognize.inference.stream import Look, StreamSettings
 from wreckognize.settings import ScaleSettings, StorageSettings
-from wreckognize.stages.looking import Looker
 from wreckognize.urls import scheme_of
 
 PART_PHOTOS = 256
@@ -91,7 +90,7 @@ def _place(url: str) -> str:
 
 
 def look_at_new(
-    photos: Sequence[str], looker: Looker, settings: StreamSettings, executor: Executor, tick: Tick
+    photos: Sequence[str], looker: Opener, settings: StreamSettings, executor: Executor, tick: Tick
 ) -> Iterator[Look]:
     """A `Look` for every photo, in their order, whoever has done it.
 

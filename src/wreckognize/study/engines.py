@@ -1,4 +1,4 @@
-"""The engines that a study names, against what is installed and what the processor can do; nothing is imported."""
+"""The engines that a study names, against what is installed and what the processor can do; no engine is started."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ EXPORT_MODULES = ("onnx", "onnxruntime", "openvino", "nncf")
 INSTALL = 'pip install "wreckognize[export]"'
 
 
+TENSORRT = 'pip uninstall onnxruntime; pip install "onnxruntime-gpu[cuda,cudnn]" tensorrt'
+
+
 def check_engine(settings: EngineSettings, key: Key, problems: Problems) -> None:
     """The engine is installed, the processor has the number format, and the device is one that the engine can use."""
     wanted: list[str] = [settings.engine] if settings.engine in EXPORT_MODULES else []
@@ -21,6 +24,11 @@ def check_engine(settings: EngineSettings, key: Key, problems: Problems) -> None
     missing = [name for name in wanted if find_spec(name) is None]
     if missing:
         problems.add((*key, "engine"), f"{' and '.join(missing)} not installed", "the extra [export]", INSTALL)
+    if settings.engine == "tensorrt" and not processor.tensorrt_here():
+        found = "ONNX Runtime with TensorRT not installed"
+        problems.add(
+            (*key, "engine"), found, "onnxruntime-gpu in the place of onnxruntime, and TensorRT", TENSORRT
+        )
     device = settings.device if isinstance(settings, PredictSettings) else None
     on_cpu = settings.engine == "openvino" or device == "cpu" or not processor.sees_gpu()
     lacks = (settings.precision == "bfloat16" and not processor.has_bfloat16()) or settings.precision == "float16"

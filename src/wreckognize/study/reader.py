@@ -114,6 +114,8 @@ def parse_document(text: str, file: str) -> Document:
         _refuse(f"{file}:1", "a document without keys", "`key: value` lines, as in `study: my-study`")
     builder = _Builder(file)
     content = builder.value(node, ())
+    if not isinstance(content, dict):  # it has a tag
+        raise StudyError(builder.problems)
     return Document(content, builder.lines, tuple(builder.problems))
 
 

@@ -42,13 +42,13 @@ def fine_tune(
 ) -> TrainResult:
     """Train one system and write ``../weights/best.safetensors`` with its card.
 
-    A training that was interrupted goes on after its last whole epoch.
+    A training that was interrupted goes on after its last whole epoch, and ends as if it had not been.
 
     Args:
         weights: what to start from.
         layout: the training folder.
         settings: of the system.
-        folder: ``systems/NAME/training``; holds ``work/results.csv``, the log and the checkpoints.
+        folder: ``systems/NAME/training``; holds ``work/results.csv``, the log and, while it trains, its state.
         seed: used unless the settings name one.
         name: of the system, for progress and errors.
         progress: where to report.

@@ -6,8 +6,9 @@ Imported in the training child only, after the library is fenced.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from copy import copy
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from torch.utils.data import Sampler
 from ultralytics.data.dataset import YOLODataset
 
 from wreckognize import images
-from wreckognize.training.store import Photo, PhotoStore, kept_bytes
+from wreckognize.training.job import TrainJob
+from wreckognize.training.store import Photo, PhotoStore, choose, fill, kept_bytes, room
 
 
 class Photos(YOLODataset):
@@ -79,6 +81,33 @@ class Photos(YOLODataset):
             return pixels, before
 
         return read
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Where the photos of a training are, a sentence about it, and whether that is less than was asked for."""
+
+    store: PhotoStore
+    said: str
+    short: bool
+
+
+def keep_photos(datasets: Sequence[Photos], job: TrainJob, processes: int) -> Kept:
+    """Decode the photos of these data sets once, if there is room for them in each of so many processes."""
+    sizes = [dataset.kept_sizes() for dataset in datasets]
+    together = {file: size for some in sizes for file, size in some.items()}
+    budget = choose(job.cache, sum(together.values()) * processes, *room(job.folder))
+    if budget.place != "off":
+        readers: dict[str, Callable[[str], Photo]] = {}
+        for dataset, some in zip(datasets, sizes, strict=True):
+            readers |= dict.fromkeys(some, dataset.reader())
+        try:
+            store = fill(budget.place, job.folder, together, lambda file: readers[file](file))
+        except OSError as error:
+            said = f"photos are read anew each epoch: keeping them failed ({error.strerror})"
+            return Kept(PhotoStore.empty(), said, short=True)
+        return Kept(store, budget.said, budget.short)
+    return Kept(PhotoStore.empty(), budget.said, budget.short)
 
 
 class OneEpoch(Sampler[list[int]]):

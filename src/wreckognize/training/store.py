@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,6 +94,11 @@ class PhotoStore:
     ) -> None:
         self._block = block
         self._index = index
+
+    @classmethod
+    def empty(cls) -> Self:
+        """A store that keeps nothing."""
+        return cls(np.empty(0, np.uint8), {})
 
     def get(self, file: str) -> Photo | None:
         """A copy of a photo, for augmentation draws in place; None if it is not kept."""

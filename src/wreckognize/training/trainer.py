@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
 import time
-from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +17,10 @@ from ultralytics.models.yolo.detect import DetectionTrainer
 from ultralytics.utils import RANK
 from ultralytics.utils.torch_utils import unwrap_model
 
-from wreckognize.detectors.ultralytics import cpu_threads, load_network, save_network
+from wreckognize.detectors.ultralytics import cpu_threads, load_network
 from wreckognize.errors import TrainingError
 from wreckognize.files import atomic_write
+from wreckognize.training.best import mend_average, remove_weights, write_weights
 from wreckognize.training.events import Events
 from wreckognize.training.job import TrainJob
 from wreckognize.training.key import check_fit, key_of
@@ -34,7 +33,7 @@ from wreckognize.training.packing import (
     unpack_network,
     unpack_optimizer,
 )
-from wreckognize.training.photos import OneEpoch, Photos
+from wreckognize.training.photos import OneEpoch, Photos, keep_photos
 from wreckognize.training.state import (
     Best,
     Epoch,
@@ -42,14 +41,12 @@ from wreckognize.training.state import (
     State,
     UnfitState,
     read_state,
-    weights_folder,
     write_state,
 )
-from wreckognize.training.store import PhotoStore, choose, fill, room
+from wreckognize.training.store import PhotoStore
 from wreckognize.training.validator import Validator, in_float32
 
 _ATTEMPTS = 3
-_FLOAT16_MOST = 65504.0
 
 
 class FineTuner(DetectionTrainer):
@@ -114,14 +111,12 @@ class FineTuner(DetectionTrainer):
             self.start_epoch = state.facts.epoch
             self.scheduler.last_epoch = self.start_epoch - 1
         if RANK in {-1, 0}:
-            self._remove_weights(but=self._best)  # of an epoch whose state was not written any more
-            if not state:
-                self._write_state(
-                    0, finished=False
-                )  # where a loss that is no number in the first epoch goes back to
+            remove_weights(self.job.folder, but=self._best)  # of an epoch whose state was not written any more
+            if not state:  # a loss that is no number in the first epoch goes back to its beginning
+                self._write_state(0, finished=False)
 
     def _usable_state(self) -> State | None:
-        """The state to go on from. One that does not fit is named, and what it left is removed."""
+        """The state to go on from; one that does not fit is named."""
         why = ""
         if self.job.state.exists():
             try:
@@ -187,43 +182,20 @@ class FineTuner(DetectionTrainer):
     def save_model(self) -> bool:
         """Write the weights if they are the best, then the state, then tell of the epoch."""
         epoch = self.epoch + 1
-        self._mend_average()
+        mend_average(self.ema.ema, unwrap_model(self.model))
         map50_95 = self.metrics.get("metrics/mAP50-95(B)")
         roc_area = self.validator.roc_area()
         told = Epoch(epoch=epoch, map50_95=None if map50_95 is None else float(map50_95), roc_area=roc_area)
         self._reported = [*self._reported, told]
         if self.best_fitness == self.fitness:
-            self._best = Best(epoch=epoch, fitness=float(self.fitness), sha256=self._write_weights(epoch))
+            self._best = Best(
+                epoch=epoch, fitness=float(self.fitness), sha256=write_weights(self.ema.ema, self.job, epoch)
+            )
         self._write_state(epoch, finished=bool(self.stop))
-        self._remove_weights(but=self._best)
+        remove_weights(self.job.folder, but=self._best)
         if self.events:
             self.events.epoch_end(told)
         return True
-
-    def _mend_average(self) -> None:
-        """Where the moving average of the weights is no number and the weights are one, take the weights.
-
-        A value that overflowed once would stay in the average for good.
-        """
-        weights = unwrap_model(self.model).state_dict()
-        for name, value in self.ema.ema.state_dict().items():
-            if not torch.isfinite(value).all() and torch.isfinite(weights[name]).all():
-                value.copy_(weights[name])
-
-    def _write_weights(self, epoch: int) -> str:
-        network = deepcopy(self.ema.ema)
-        for value in network.state_dict().values():
-            if value.is_floating_point():
-                value.clamp_(-_FLOAT16_MOST, _FLOAT16_MOST)  # they are stored in float16
-        file = weights_folder(self.job.folder, epoch) / "best.safetensors"
-        imgsz = int(self.job.settings["imgsz"])
-        return save_network(network, file, imgsz=imgsz, trained_on=self.job.trained_on).sha256
-
-    def _remove_weights(self, but: Best | None) -> None:
-        kept = weights_folder(self.job.folder, but.epoch) if but else None
-        for folder in self.job.folder.glob("best-*"):
-            if folder != kept:
-                shutil.rmtree(folder, ignore_errors=True)
 
     def _handle_nan_recovery(self, epoch: int) -> bool:
         """Go back to the last state if the loss or what it was judged by is no number.
@@ -331,25 +303,12 @@ class FineTuner(DetectionTrainer):
         super()._build_train_pipeline()
         datasets = [self.train_loader.dataset, self.test_loader.dataset]
         if self._store is None:
-            self._store = self._kept(datasets)
+            kept = keep_photos(datasets, self.job, max(self.world_size, 1))
+            self._store = kept.store
+            if self.events:
+                (self.events.note if kept.short else self.events.log)(kept.said)
         for dataset in datasets:
             dataset.store = self._store
-
-    def _kept(self, datasets: list[Photos]) -> PhotoStore:
-        sizes = [dataset.kept_sizes() for dataset in datasets]
-        together = {file: size for some in sizes for file, size in some.items()}
-        processes = max(self.world_size, 1)
-        budget = choose(self.job.cache, sum(together.values()) * processes, *room(self.job.folder))
-        readers = {file: dataset.reader() for dataset, some in zip(datasets, sizes, strict=True) for file in some}
-        store, said = PhotoStore(np.empty(0, np.uint8), {}), budget.said
-        if budget.place != "off":
-            try:
-                store = fill(budget.place, self.job.folder, together, lambda file: readers[file](file))
-            except OSError as error:
-                said = f"photos are read anew each epoch: keeping them failed ({error.strerror})"
-        if self.events:
-            (self.events.note if budget.short or said != budget.said else self.events.log)(said)
-        return store
 
     def preprocess_batch(self, batch: dict[str, Any]) -> dict[str, Any]:
         """As the library does, with the photos laid out as the network is."""

@@ -10,7 +10,7 @@ Needs neither torch nor Ultralytics, so that a study is checked, and refused, be
 """
 
 from wreckognize.weightfiles.archives import CheckpointRefused, Refusal, clean_archive, refusal_of
-from wreckognize.weightfiles.graphs import require_own_folder
+from wreckognize.weightfiles.graphs import require_own_folder, require_whole
 from wreckognize.weightfiles.trust import TRUST, hash_of, refused_checkpoint, trusted
 
 __all__ = [
@@ -22,5 +22,6 @@ __all__ = [
     "refusal_of",
     "refused_checkpoint",
     "require_own_folder",
+    "require_whole",
     "trusted",
 ]

@@ -5,8 +5,8 @@ A checkpoint of Ultralytics is a pickled network, so it names the classes of its
 and the tensors, and has the library build the network anew. So a name here gives a file no power; it only says that
 such a file is a checkpoint of the kind we read.
 
-The classes are those that ``ultralytics.nn.modules`` exports and those its blocks are made of (8.4.190), under the paths
-that published checkpoints give them: until 8.0.81 all lay in ``ultralytics.nn.modules`` itself. What torch's own
+The classes are those that ``ultralytics.nn.modules`` exports and those its blocks are made of (8.4.190), under the
+paths that published checkpoints give them: until 8.0.81 all lay in ``ultralytics.nn.modules`` itself. What torch's own
 ``weights_only`` reader would take besides (sparse, nested and quantised tensors, subclasses of tensors) no detector
 needs, so it is not taken.
 """
@@ -14,10 +14,10 @@ needs, so it is not taken.
 from __future__ import annotations
 
 _BLOCKS = (
-    "A2C2f AAttn ABlock AConv ADown Attention Bottleneck BottleneckCSP C1 C2 C2PSA C2f C2fAttn C2fCIB C2fPSA C3 C3Ghost "
-    "C3TR C3f C3k C3k2 C3x CBFuse CBLinear CIB DFL ELAN1 GhostBottleneck HGBlock HGStem MaxSigmoidAttnBlock PSA "
-    "PSABlock Proto RepBottleneck RepC3 RepCSP RepNCSPELAN4 RepVGGDW ResNetBlock ResNetLayer SCDown SPP SPPELAN SPPF "
-    "Silence"
+    "A2C2f AAttn ABlock AConv ADown Attention Bottleneck BottleneckCSP C1 C2 C2PSA C2f C2fAttn C2fCIB C2fPSA C3 "
+    "C3Ghost C3TR C3f C3k C3k2 C3x CBFuse CBLinear CIB DFL ELAN1 GhostBottleneck HGBlock HGStem MaxSigmoidAttnBlock "
+    "PSA PSABlock Proto RepBottleneck RepC3 RepCSP RepNCSPELAN4 RepVGGDW ResNetBlock ResNetLayer SCDown SPP SPPELAN "
+    "SPPF Silence"
 )
 _CONVS = (
     "CBAM ChannelAttention Concat Conv Conv2 ConvTranspose DWConv DWConvTranspose2d Focus GhostConv Index LightConv "

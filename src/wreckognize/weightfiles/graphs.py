@@ -8,6 +8,7 @@ from typing import Any
 
 from wreckognize.errors import MissingExtraError, WeightsError
 
+_LOCATION = b"\x0a\x08location"  # the key of an entry of TensorProto.external_data
 MAX_FILE = 2 * 2**30
 """Bytes; the format itself holds no more."""
 
@@ -51,6 +52,21 @@ def require_own_folder(path: Path) -> None:
                 where=str(path),
                 remedy="copy both files",
             )
+
+
+def require_whole(graph: bytes, where: Path) -> None:
+    """Say no to an ONNX graph that keeps a tensor in any other file; for graphs that we write ourselves, which do not.
+
+    Needs no package. It looks for the key under which such a file is named, so a graph of another maker may be refused
+    for a name that is only alike; use `require_own_folder` for those.
+
+    Raises:
+        WeightsError: it names another file.
+    """
+    if _LOCATION in graph:
+        raise WeightsError(
+            "an ONNX graph that reads from another file", where=str(where), remedy="export the model again"
+        )
 
 
 def _locations(message: Any) -> Iterator[str]:

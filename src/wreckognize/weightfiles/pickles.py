@@ -5,8 +5,8 @@ A pickle is a program for a small machine with a stack. Two readings of it:
 * `names_in` walks over its instructions (``pickletools``) and collects every name that it calls for, whatever else is
   wrong with it. It is for telling a person what is inside.
 * `check` follows the program on a machine of its own, which knows only the instructions that ``torch.save`` writes and
-  whose calls build nothing: a call becomes a note of what was called with what. It says no to anything that a checkpoint
-  does not do, among it tensors larger than the data they stand on. What it passes is a description of data.
+  whose calls build nothing: a call becomes a note of what was called with what. It says no to anything that a
+  checkpoint does not do, among it tensors larger than the data they stand on. What it passes is a description of data.
 """
 
 from __future__ import annotations

@@ -1,0 +1,107 @@
+"""``make chaos``: kill a study a hundred times within its work, take its power away, and write the tally.
+
+    python tests/chaos/run.py [--kills 100] [--seed 1] [--minutes 60] [--write]
+
+Ends with exit code 1 if anything was lost or corrupted. ``--write`` puts the tally into docs/reliability.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import sys
+import tempfile
+import time
+from collections import Counter
+from importlib.metadata import version
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent))
+
+from chaos.kills import Tally, campaign
+from chaos.subject import make_subject, tiny_network
+
+PAGE = HERE.parents[1] / "docs" / "reliability.md"
+BEGIN, END = "<!-- tally: begin -->", "<!-- tally: end -->"
+
+
+def main() -> int:
+    """Kill, print, and write where asked to."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument(
+        "--power", type=int, default=25, help="kills after which the last written files are damaged"
+    )
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--minutes", type=float, default=90, help="begin no further run after so long")
+    parser.add_argument("--write", action="store_true", help="write the tally into docs/reliability.md")
+    given = parser.parse_args()
+    began = time.monotonic()
+    until = began + given.minutes * 60
+
+    def say(text: str) -> None:
+        print(f"{time.monotonic() - began:7.1f} s  {text}", flush=True)
+
+    with tempfile.TemporaryDirectory(prefix="chaos-") as name:
+        folder = Path(name)
+        subject = make_subject(folder, tiny_network(folder / "tiny.safetensors"))
+        say("the undisturbed run is done")
+        (folder / "killed").mkdir()
+        killed = campaign(subject, folder / "killed", given.kills, seed=given.seed, say=say, until=until)
+        (folder / "power").mkdir()
+        power = campaign(
+            subject, folder / "power", given.power, seed=given.seed + 1, power=True, say=say, until=until
+        )
+    text = page_of(killed, power, seed=given.seed, minutes=(time.monotonic() - began) / 60)
+    print(text)
+    for error in (*killed.errors, *power.errors):
+        print(error)
+    if given.write:
+        before, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)
+        PAGE.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.split(END)[1]}", encoding="utf-8")
+    return 1 if killed.errors or power.errors else 0
+
+
+def page_of(killed: Tally, power: Tally, *, seed: int, minutes: float) -> str:
+    """Both tallies in Markdown."""
+    versions = ", ".join(f"{name} {version(name)}" for name in ("torch", "ultralytics-opencv-headless", "polars"))
+    lines = [
+        f"Seed {seed}, {minutes:.0f} minutes; Python {platform.python_version()}, {versions}.",
+        "",
+        "| | killed | killed, then the last written files damaged |",
+        "|---|---:|---:|",
+    ]
+    rows = {
+        "kills that hit a run at work": [tally.hits.total() for tally in (killed, power)],
+        **{
+            f"of these: {what}": [tally.hits[key] for tally in (killed, power)]
+            for key, what in (
+                ("parent", "the parent alone"),
+                ("child", "the training child alone"),
+                ("group", "parent and child at once"),
+                ("at a file operation", "the process itself, at a file operation"),
+            )
+        },
+        "kills that missed (the run had ended)": [tally.missed for tally in (killed, power)],
+        "runs": [tally.lives for tally in (killed, power)],
+        "resumes": [tally.resumes for tally in (killed, power)],
+        "files damaged": [tally.damaged for tally in (killed, power)],
+        "lost (finished work done again without cause, or a run that could not be ended)": [
+            tally.lost for tally in (killed, power)
+        ],
+        "corrupted (files that differ from the undisturbed run, or were left half written)": [
+            tally.corrupted for tally in (killed, power)
+        ],
+        "processes that went on after the kill": [tally.orphans for tally in (killed, power)],
+    }
+    lines += [f"| {name} | {first} | {second} |" for name, (first, second) in rows.items()]
+    return "\n".join([*lines, "", f"Where the {killed.hits.total()} kills hit: {_places(killed.places)}."])
+
+
+def _places(places: Counter[str]) -> str:
+    return ", ".join(f"{place} {count}" for place, count in sorted(places.items()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,166 @@
+"""Commands run as a user runs them, watched from within and from without for everything that leaves the process.
+
+From within: an audit hook in every Python that the command starts (``sitecustomize``) writes down connections, name
+look-ups, requests and programs that install packages. From without, where the machine allows it: the command runs in a
+network namespace of its own, which has no way out, and under ``strace``, which sees what compiled code does, too.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+HOOK = """
+import os, sys, traceback
+
+_LOG = {log!r}
+_CALLS = ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr", "socket.getnameinfo",
+          "socket.sendto", "socket.sendmsg", "urllib.Request", "http.client.connect", "ftplib.connect",
+          "smtplib.connect", "webbrowser.open")
+_STARTS = ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn")
+_PROGRAMS = {programs!r}
+
+def _inside(event, arguments):
+    if not event.startswith("socket."):
+        return False
+    address = arguments[-1]
+    return isinstance(address, (str, bytes)) and event in ("socket.connect", "socket.sendto", "socket.sendmsg")
+
+def _note(event, arguments):
+    if event in _STARTS:
+        words = set(str(arguments).replace("'", " ").replace(",", " ").replace("/", " ").split())
+        if not words & set(_PROGRAMS):
+            return
+    elif event not in _CALLS or _inside(event, arguments):
+        return
+    with open(_LOG, "a") as log:
+        log.write(str(os.getpid()) + " " + event + " " + str(arguments) + "\\n")
+        log.write("".join(traceback.format_stack(limit=25)) + "\\n")
+
+sys.addaudithook(_note)
+with open({seen!r}, "a") as seen:
+    seen.write(str(os.getpid()) + " " + " ".join(sys.argv) + "\\n")
+"""
+PROGRAMS = ["pip", "pip3", "uv", "conda", "curl", "wget", "git", "ssh"]
+_CALLS = "connect,sendto,sendmsg,sendmmsg,execve"
+_OUTSIDE = re.compile(r"sa_family=AF_INET6?\b")
+_PROGRAM = re.compile(r'execve\("(?:[^"]*/)?([^"/]+)", \[(.*)\]')
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What a command did.
+
+    Attributes:
+        code: its exit code.
+        output: standard output and error.
+        calls: what the hooks wrote down; empty if nothing.
+        outside: lines of strace about other machines or programs that fetch; None where it could not watch.
+        pythons: command lines of all Pythons that started with the hook.
+        home: files in the home folder it was given.
+    """
+
+    code: int
+    output: str
+    calls: str
+    outside: list[str] | None
+    pythons: list[str]
+    home: list[str]
+
+    def require_quiet(self) -> None:
+        """Nothing left, nothing was looked up, nothing was installed, nothing was written into the home folder."""
+        assert self.code == 0, self.output
+        assert self.calls == "", self.calls
+        assert not self.outside, "\n".join(self.outside or [])
+        assert self.home == []
+
+
+def watched(folder: Path, *command: str, timeout: float = 600, **variables: str) -> Watched:
+    """Run a command in an environment that is all but empty: without CI, without pytest, with an empty home folder.
+
+    Args:
+        folder: where it runs; also takes what is watched.
+        command: its words.
+        timeout: in seconds.
+        variables: of its environment, besides.
+    """
+    site, home, notes = folder / "site", folder / "home", folder / "notes"
+    for path in (site, home, notes):
+        shutil.rmtree(path, ignore_errors=True)
+        path.mkdir()
+    log, seen, trace = notes / "calls.log", notes / "pythons.log", notes / "trace.log"
+    hook = HOOK.format(log=str(log), seen=str(seen), programs=PROGRAMS)
+    (site / "sitecustomize.py").write_text(hook)
+    source = Path(__file__).parents[1] / "src"
+    temporary = folder / "tmp"
+    temporary.mkdir(exist_ok=True)
+    environment = {
+        "PATH": os.environ.get("PATH", ""),
+        "LANG": "C.UTF-8",
+        "HOME": str(home),
+        "TMPDIR": str(temporary),
+        "PYTHONPATH": f"{site}{os.pathsep}{source}",
+        **variables,
+    }
+    strace = _strace()
+    words = [*_alone(), *([*strace, "-o", str(trace)] if strace else []), *command]
+    done = subprocess.run(
+        words, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        text=True, errors="replace", timeout=timeout, check=False,
+    )  # fmt: skip
+    return Watched(
+        code=done.returncode,
+        output=done.stdout,
+        calls=log.read_text() if log.exists() else "",
+        outside=_gone_out(trace.read_text(errors="replace")) if strace else None,
+        pythons=seen.read_text().splitlines() if seen.exists() else [],
+        home=sorted(str(path.relative_to(home)) for path in home.rglob("*")),
+    )
+
+
+def python(program: str) -> list[str]:
+    """The command that runs a program's text."""
+    return [sys.executable, "-c", program]
+
+
+@cache
+def _alone() -> list[str]:
+    """Words that put a command into a network namespace with nothing in it; none where that is not allowed."""
+    words = ["unshare", "--user", "--map-root-user", "--net"]
+    return words if _works([*words, "true"]) else []
+
+
+@cache
+def _strace() -> list[str]:
+    words = ["strace", "-f", "-qq", "--seccomp-bpf", "-s", "200", "-e", f"trace={_CALLS}", "-e", "signal=none"]
+    return words if _works([*words, "-o", os.devnull, "true"]) else []
+
+
+def _works(words: list[str]) -> bool:
+    try:
+        return subprocess.run(words, capture_output=True, timeout=20, check=False).returncode == 0
+    except (OSError, subprocess.SubprocessError):
+        return False
+
+
+def watchers() -> str:
+    """Who watches on this machine, in words."""
+    ways = ["audit hooks", *(["strace"] if _strace() else []), *(["a network namespace"] if _alone() else [])]
+    return ", ".join(ways)
+
+
+def _gone_out(trace: str) -> list[str]:
+    """The lines of a trace that speak of other machines (or of this one by the network), or of programs that fetch."""
+    found = []
+    for line in trace.splitlines():
+        program = _PROGRAM.search(line)
+        fetches = program and (program[1] in PROGRAMS or '"pip"' in program[2])
+        if _OUTSIDE.search(line) or (fetches and "= 0" in line):
+            found.append(line)
+    return found
