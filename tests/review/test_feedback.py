@@ -193,6 +193,7 @@ def test_what_was_deleted_on_request_stays_away(a_run, desk, photo):
     assert reviews_of(result) == []
 
 
+@pytest.mark.slow
 def test_the_whole_loop(tiny_weights, tmp_path, desk):
     """A locked study; corrections of a test photo, of new ones, and of a copy of a test photo."""
     systems = {"ver6": {"recipe": "ver6", "weights": tiny_weights.name, "train": {"imgsz": 64, "device": "cpu"}}}

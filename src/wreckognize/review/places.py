@@ -57,7 +57,8 @@ def place_of(where: str | Path, storage: StorageSettings | None = None) -> Place
 
     Args:
         where: a folder, or ``s3://bucket/prefix``.
-        storage: how object storage is spoken to.
+        storage: how object storage is spoken to; None: as the environment says, where its own tools look too
+            (``AWS_ENDPOINT_URL``, ``AWS_REGION``).
     """
     url = url_of(where)
     if url is None:
@@ -65,7 +66,10 @@ def place_of(where: str | Path, storage: StorageSettings | None = None) -> Place
     from wreckognize.scale.storage import Storage
     from wreckognize.settings import StorageSettings
 
-    return UrlPlace(url, Storage(storage or StorageSettings()))
+    if storage is None:
+        region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+        storage = StorageSettings(endpoint=os.environ.get("AWS_ENDPOINT_URL"), region=region)
+    return UrlPlace(url, Storage(storage))
 
 
 class FolderPlace:

@@ -121,6 +121,7 @@ function about(photo, act, patience) {
       make("strong", { text: verdictWords(answer.photo.verdict) }),
     ),
     make("p", { class: "lead", text: meaning(answer) }),
+    sureBoxes(answer).length < answer.photo.boxes.length && make("p", { class: "quiet", text: word("boxes_weak") }),
     make("p", { class: "score", text: word("score", { score: number(answer.photo.score) }) }),
     meter(answer),
     make("p", { class: "quiet", text: rule(answer) }),
@@ -198,7 +199,7 @@ function figures(answer) {
             make(
               "tr",
               {},
-              make("th", { scope: "row", text: word("box_number", { n: index + 1 }) }),
+              make("th", { scope: "row", text: word("box_name", { n: index + 1 }) }),
               make("td", { class: "amount", text: number(box.confidence) }),
               ...[box.x1, box.y1, box.x2, box.y2].map((edge) => make("td", { class: "amount", text: Math.round(edge) })),
             ),

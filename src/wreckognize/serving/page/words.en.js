@@ -55,10 +55,10 @@ export default {
   score_text:
     "The detector looks for vehicles and gives each one it sees a value between 0 and 1. The score of a photo is the highest of them. The higher it is, the more the photo looks like those with vehicles that the detector has learned from. It is not a percentage: 0.60 does not mean right in 60 of 100 cases.",
   score_meter: "Score {score} on a scale from 0 to 1; the answer is “vehicle” from {threshold} up.",
-  boxes_title: { one: "{n} vehicle, in figures", other: "{n} vehicles, in figures" },
+  boxes_title: { one: "The box in figures", other: "The {n} boxes in figures" },
+  boxes_weak: "A dashed box was not sure enough to count as a vehicle.",
   boxes_none: "No box was drawn.",
-  boxes_caption: "Each vehicle: how sure, and where, in pixels from the upper left corner. The photo is {width} × {height} pixels.",
-  box_number: "Vehicle {n}",
+  boxes_caption: "Each box: how sure, and where, in pixels from the upper left corner. The photo is {width} × {height} pixels.",
   box_score: "Score",
   box_left: "Left",
   box_top: "Top",

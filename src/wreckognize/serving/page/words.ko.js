@@ -55,10 +55,10 @@ export default {
   score_text:
     "탐지기는 차량을 찾아 하나하나에 0에서 1 사이의 값을 매깁니다. 사진의 점수는 그 가운데 가장 높은 값입니다. 높을수록 탐지기가 학습한 차량 사진과 많이 닮았다는 뜻입니다. 백분율이 아닙니다. 0.60은 100번 중 60번 맞는다는 뜻이 아닙니다.",
   score_meter: "0에서 1까지의 척도에서 점수 {score}. {threshold} 이상이면 ‘차량 있음’입니다.",
-  boxes_title: { other: "차량 {n}대의 위치 (숫자)" },
+  boxes_title: { other: "상자 {n}개를 숫자로 보기" },
+  boxes_weak: "점선 상자는 차량으로 셀 만큼 확실하지 않습니다.",
   boxes_none: "표시된 상자가 없습니다.",
-  boxes_caption: "차량마다 점수와 위치입니다. 위치는 왼쪽 위 모서리부터 센 픽셀 수이며, 사진 크기는 {width} × {height} 픽셀입니다.",
-  box_number: "차량 {n}",
+  boxes_caption: "상자마다 점수와 위치입니다. 위치는 왼쪽 위 모서리부터 센 픽셀 수이며, 사진 크기는 {width} × {height} 픽셀입니다.",
   box_score: "점수",
   box_left: "왼쪽",
   box_top: "위",
