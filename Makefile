@@ -34,7 +34,7 @@ recipes: $(STAMP) ## each recipe with its own architecture and size, random weig
 fuzz: $(STAMP) ## every reader against coverage-guided random bytes, FUZZ_SECONDS (600) each, FUZZ_TARGETS (all)
 	$(BIN)/python tests/fuzz/run.py --seconds $(FUZZ_SECONDS) $(FUZZ_TARGETS)
 
-spoiled: $(STAMP) ## 1,000 inputs spoiled in 25 ways, and folders of 100,000 and 1,000,000 entries
+spoiled: $(STAMP) ## 1,000 inputs spoiled in more than 25 ways, and a folder of a million entries
 	WRECKOGNIZE_SPOILED=1000 WRECKOGNIZE_ENTRIES=1000000 $(BIN)/pytest tests/spoiled tests/hostile/test_many_entries.py
 
 chaos: $(STAMP) ## kill a study a hundred times within its work, half an hour or more on two cores (WRITE=--write: into the docs)

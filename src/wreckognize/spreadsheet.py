@@ -35,7 +35,12 @@ def cell(value: Any) -> Any:
 
 def rows_to_csv(header: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:
     """A table as CSV, its texts made safe; lines end with a line feed."""
-    return "".join(f"{','.join(map(_field, row))}\n" for row in (header, *rows))
+    return "".join(map(row_to_csv, (header, *rows)))
+
+
+def row_to_csv(row: Iterable[Any]) -> str:
+    """One line of it."""
+    return f"{','.join(map(_field, row))}\n"
 
 
 def _field(value: Any) -> str:

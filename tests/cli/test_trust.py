@@ -1,4 +1,4 @@
-"""A checkpoint that is more than data: refused by every command before anything runs; ``--trust`` is the one way."""
+"""A checkpoint that is more than data: refused by every command before anything runs; ``--trust`` alone opens it."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ import pillow_heif
 import polars as pl
 from PIL import Image, PngImagePlugin
 
-from wreckognize.collect import aihub, assemble
+from wreckognize.collect import aihub, opening
 from wreckognize.collect.aihub_label import LabelAnswer, LabelRequest, read_label
 from wreckognize.collect.remembered import REMEMBERED_SCHEMA, Remembered
 from wreckognize.curate.lock import LockedPhoto, TestLock, _digest
@@ -237,9 +237,9 @@ def caches() -> None:
     )
     remembered.save()
     write("reading/label.bin", bytes([reading.mark]) + content)
-    opened = assemble._Opened(read_header((CORPUS / "photo/plain.jpg").read_bytes()), SHA256)
-    write("reading/photo.bin", assemble._encoded(opened))
-    write("reading/refused.bin", assemble._encoded(InputError("why", remedy="do", where="there")))
+    opened = opening.Opened(read_header((CORPUS / "photo/plain.jpg").read_bytes()), SHA256)
+    write("reading/photo.bin", opening.encoded(opened))
+    write("reading/refused.bin", opening.encoded(InputError("why", remedy="do", where="there")))
     write("reading/request.bin", msgspec.msgpack.encode(LabelRequest([b"/a"], [1], [2])))
     write("reading/answer.bin", msgspec.msgpack.encode(LabelAnswer(b"\1", [1], [2], b"\1", [content])))
 

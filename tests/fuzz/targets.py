@@ -26,7 +26,7 @@ import polars as pl
 from wreckognize import images
 from wreckognize.catalog import PHOTO_SCHEMA
 from wreckognize.cli.console import harmless
-from wreckognize.collect import aihub, aihub_label, assemble, cocofile, yolo
+from wreckognize.collect import aihub, aihub_label, assemble, cocofile, opening, yolo
 from wreckognize.collect.candidates import Candidate, Listed, box_array
 from wreckognize.collect.coco import read as read_coco
 from wreckognize.collect.helper import Answer, Request
@@ -414,7 +414,7 @@ def cached_readings(data: bytes) -> None:
 def cached_photos(data: bytes) -> None:
     path = _file("photos/a.jpg", b"not a photo")
     status = path.stat()
-    assemble._recalled(os.fsencode(path), status.st_size, status.st_mtime_ns, data)
+    opening.recalled(os.fsencode(path), status.st_size, status.st_mtime_ns, data)
 
 
 @target("reading", UsageError)

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from wreckognize.cli.predicting import expand as predict_expand
 from wreckognize.collect.walk import expand
 from wreckognize.errors import InputError, UsageError
 from wreckognize.images import decode, read_header, verify
+from wreckognize.predicting.photos import expand as predict_expand
 from wreckognize.reading import read_regular
 from wreckognize.study.paths import matches
 
@@ -101,7 +101,7 @@ def test_patterns_do_not_follow_loops(trap, monkeypatch):
     monkeypatch.chdir(trap.root)
     found = [str(path) for path in predict_expand(["**/*.jpg"])]
     assert found == ["images/good.jpg", "images/self.jpg"]
-    assert [path.name for path in predict_expand([str(trap.images)])] == ["good.jpg", "self.jpg"]
+    assert [Path(path).name for path in predict_expand([str(trap.images)])] == ["good.jpg", "self.jpg"]
 
 
 def test_hidden_files_fit_only_a_pattern_that_asks_for_them(tmp_path):

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,7 @@ from wreckognize.exporting.verdicts import Rule, answer_of
 from wreckognize.files import PART_SUFFIX, atomic_path
 from wreckognize.inference.stream import Look
 from wreckognize.predicting.photos import shown
-from wreckognize.spreadsheet import cell
+from wreckognize.spreadsheet import row_to_csv
 from wreckognize.urls import url_of
 
 Line = dict[str, Any]
@@ -118,17 +116,11 @@ def write_lines(out: Path, lines: Iterable[str]) -> None:
         if out.suffix == ".jsonl":
             file.writelines(f"{line}\n" for line in lines)
             return
-        file.write(_csv_row(LINE_SCHEMA.names()))
+        file.write(row_to_csv(LINE_SCHEMA.names()))
         for text in lines:
             line: Line = json.loads(text)
             line["boxes"] = len(line["boxes"])
-            file.write(_csv_row([cell(line[column]) for column in LINE_SCHEMA]))
-
-
-def _csv_row(cells: Sequence[Any]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(cells)
-    return text.getvalue()
+            file.write(row_to_csv(line[column] for column in LINE_SCHEMA))
 
 
 def _write_parquet(out: Path, lines: Iterable[str]) -> None:

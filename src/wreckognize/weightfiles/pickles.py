@@ -74,9 +74,9 @@ def names_in(data: bytes) -> Names:
                     memo[len(memo)] = texts[-1]
             elif opcode.name in ("PUT", "BINPUT", "LONG_BINPUT"):
                 if texts:
-                    memo[int(argument)] = texts[-1]
-            elif opcode.name in ("GET", "BINGET", "LONG_BINGET") and int(argument) in memo:
-                texts.append(memo[int(argument)])
+                    memo[int(str(argument))] = texts[-1]
+            elif opcode.name in ("GET", "BINGET", "LONG_BINGET") and int(str(argument)) in memo:
+                texts.append(memo[int(str(argument))])
     except Exception as error:
         return Names(tuple(found), f"damaged: {error}", stream.tell())
     return Names(tuple(found), "", stream.tell())
@@ -308,7 +308,7 @@ def _is_forward(arguments: tuple[Any, ...]) -> bool:
 
 def _plain(arguments: tuple[Any, ...]) -> bool:
     """Numbers and texts, and what was made of such."""
-    kinds = str | bytes | int | float | None | Made | list | tuple
+    kinds = (str, bytes, int, float, type(None), Made, list, tuple)
     return all(isinstance(value, kinds) for value in arguments)
 
 
