@@ -7,6 +7,8 @@ import shutil
 from functools import cache
 from pathlib import Path
 
+from wreckognize.home import import_onnxruntime
+
 _BFLOAT16_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})  # x86 with AVX-512 or AMX; ARM
 _INT8_FLAGS = frozenset({"avx512_vnni", "avx_vnni", "amx_int8", "asimddp"})
 
@@ -29,10 +31,10 @@ def sees_gpu() -> bool:
 def tensorrt_here() -> bool:
     """Whether an ONNX Runtime is installed that was built with TensorRT; imports it."""
     try:
-        import onnxruntime
+        runtime = import_onnxruntime()
     except ImportError:
         return False
-    return "TensorrtExecutionProvider" in onnxruntime.get_available_providers()
+    return "TensorrtExecutionProvider" in runtime.get_available_providers()
 
 
 def has_int8() -> bool:

@@ -73,10 +73,10 @@ EXPORT = all(find_spec(name) for name in ("openvino", "onnxruntime", "nncf", "on
 
 
 def study(folder: Path, weights: Path, *, every_engine: bool) -> Path:
-    """Torch teaches and trains (with loader workers), OpenVINO looks in int8 (NNCF); others as well if wanted."""
+    """Torch teaches and trains (with loader workers), ONNX Runtime and OpenVINO in int8 (NNCF) look."""
     common = {"recipe": "baseline", "weights": weights.name}
     systems = {
-        "baseline": {**common, "predict": {"imgsz": 64}},
+        "baseline": {**common, "predict": {"imgsz": 64, **({"engine": "onnxruntime"} if EXPORT else {})}},
         "ver6": {
             "recipe": "ver6",
             "weights": weights.name,
@@ -84,7 +84,7 @@ def study(folder: Path, weights: Path, *, every_engine: bool) -> Path:
             "predict": {"engine": "openvino", "precision": "int8"} if EXPORT else {},
         },
     }
-    for engine in ("openvino", "onnxruntime") if EXPORT and every_engine else ():
+    for engine in ("torch", "openvino") if EXPORT and every_engine else ():
         systems[engine] = {**common, "predict": {"imgsz": 64, "engine": engine}}
     return write_study(
         folder,
@@ -98,7 +98,7 @@ def study(folder: Path, weights: Path, *, every_engine: bool) -> Path:
 
 @pytest.mark.slow
 def test_a_whole_study_runs_without_a_network_and_without_a_word(tmp_path, tiny_weights):
-    """Collect, teach, train in a child, predict with torch and in int8 with OpenVINO, report."""
+    """Collect, teach, train in a child, predict with ONNX Runtime and in int8 with OpenVINO, report."""
     file = study(tmp_path / "study", tiny_weights, every_engine=False)
     seen = watched(tmp_path, sys.executable, "-m", "wreckognize", "run", str(file), "--out", "run")
     seen.require_quiet()

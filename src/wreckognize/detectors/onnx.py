@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import platform
 from importlib import metadata
 from pathlib import Path
@@ -15,6 +14,7 @@ from wreckognize import processor
 from wreckognize.detectors.graph import INPUT, OUTPUTS, GraphSource, cached_onnx, onnx_bytes
 from wreckognize.detectors.port import DetectorInfo, RawDetections, VehicleReading
 from wreckognize.errors import EngineError, MissingExtraError, UsageError
+from wreckognize.home import import_onnxruntime
 
 if TYPE_CHECKING:
     from wreckognize.detectors.ultralytics import Network
@@ -129,7 +129,7 @@ def require_tensorrt() -> None:
 
 def _import_onnxruntime() -> Any:
     try:
-        return importlib.import_module("onnxruntime")
+        return import_onnxruntime()
     except ImportError as error:
         raise MissingExtraError("export", "the engine onnxruntime") from error
 

@@ -14,6 +14,7 @@ from wreckognize.detectors.graph import INPUT, OUTPUTS, cached_onnx, onnx_bytes
 from wreckognize.detectors.onnx import CUDA, TENSORRT, require_tensorrt
 from wreckognize.detectors.port import DetectorInfo, OutOfMemory, RawDetections, VehicleReading
 from wreckognize.errors import UsageError
+from wreckognize.home import import_onnxruntime
 
 if TYPE_CHECKING:
     from wreckognize.detectors.ultralytics import Network
@@ -59,8 +60,7 @@ class TensorRtDetector:
                 remedy="use a machine with one, or `engine: torch`",
             )
         threads, number = processor.cpu_threads(), int(name.partition(":")[2] or 0)
-        import onnxruntime
-
+        onnxruntime = import_onnxruntime()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = _QUIET

@@ -32,6 +32,7 @@ from wreckognize.detectors.port import DetectorInfo, Merge, OutOfMemory, Precisi
 from wreckognize.detectors.weights import ModelCard, file_sha256, read_card
 from wreckognize.errors import MissingExtraError, UsageError, WeightsError
 from wreckognize.files import atomic_write
+from wreckognize.home import NO_REPORTS
 from wreckognize.processor import cpu_threads as cpu_threads
 from wreckognize.processor import has_bfloat16
 
@@ -72,6 +73,7 @@ def fence(config: Path) -> dict[str, str]:
         "YOLO_VERBOSE": "False",
         "ULTRALYTICS_SAFE_LOAD": "1",  # read once, at import
         "NO_ALBUMENTATIONS_UPDATE": "1",
+        **NO_REPORTS,
         "MPLCONFIGDIR": os.environ.get("MPLCONFIGDIR", str(config)),  # it imports matplotlib, which writes too
         "TORCHINDUCTOR_CACHE_DIR": os.environ.get("TORCHINDUCTOR_CACHE_DIR", str(config)),  # and so does torch
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(cpu_threads())),  # else it sets 1
