@@ -69,6 +69,15 @@ assert "<svg" in to_svg(Plot("p", "title", "caption", "x", "y", (line,)))
     tidy(tmp_path)
 
 
+@pytest.mark.skipif(find_spec("onnxruntime") is None, reason="ONNX Runtime is not installed")
+def test_onnx_runtime_as_it_is_imported_here_keeps_to_itself(tmp_path):
+    """It reports from compiled code, a moment after it was loaded, so only the watch from outside would see that."""
+    program = "from wreckognize.home import import_onnxruntime\nimport time\n"
+    seen = watched(tmp_path, *python(program + "import_onnxruntime().get_available_providers()\ntime.sleep(1)"))
+    seen.require_quiet()
+    tidy(tmp_path)
+
+
 EXPORT = all(find_spec(name) for name in ("openvino", "onnxruntime", "nncf", "onnx"))
 
 
