@@ -138,13 +138,15 @@ def _kill(
     began = stages(out)
     tally.resumes += out.exists()
     log = out.with_suffix(".log")
+    said_before = log.stat().st_size if log.exists() else 0
     process = start(subject.study, out, log=log, hooked=hooked)
     if hooked is None:
         hit = _at(process, subject, out, aim)
     else:
         process.wait(RUN_SECONDS)
         # Of a training, its child may have met the moment: then the run ends with an error of its own.
-        ended = process.returncode == -signal.SIGKILL or "exit code -9" in log.read_text(errors="replace")
+        said = log.read_bytes()[said_before:]
+        ended = process.returncode == -signal.SIGKILL or (process.returncode == 1 and b"exit code -9" in said)
         hit = "at a file operation" if ended else None
     process.wait(RUN_SECONDS)
     if hit is None:
