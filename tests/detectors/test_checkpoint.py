@@ -17,7 +17,7 @@ from wreckognize.detectors.ultralytics import build_model, import_library, load_
 from wreckognize.errors import WeightsError
 
 ARCHITECTURES = ["yolov8n", "yolo11n", "yolov5n"]
-MORE = ["yolov3-tiny", "yolov6n", "yolov8n-ghost", "yolov8n-p2", "yolov9t", "yolov10n", "yolo12n", "yolo26n"]
+MORE = ["yolov10n", "yolo26n"]
 
 
 def narrow(name: str):

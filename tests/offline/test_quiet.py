@@ -89,7 +89,7 @@ def study_with_every_engine(folder: Path, weights: Path) -> Path:
         weights,
         teacher={"weights": weights.name, "imgsz": 64},
         systems=systems,
-        search={"system": "ver6", "trials": 1, "space": {"train.lr0": [1e-3]}},
+        search={"system": "ver6", "trials": 1, "space": {"train.lr0": [1e-3, 1e-2]}},
         evidence={"shortcuts": False},
     )
 
