@@ -174,7 +174,9 @@ def _at(process: subprocess.Popen[bytes], subject: Subject, out: Path, aim: Aim)
     """Wait for the moment, then kill; what was killed, None if the run had ended by then."""
     before = {stage.name for stage in subject.order[: aim.stage]}
     seconds = max(LEAST_SECONDS, subject.order[aim.stage].seconds)
-    while process.poll() is None and not before <= {stage.name for stage in stages(out)}:
+    while process.poll() is None and not (
+        _is_at_work(process, out) and before <= {one.name for one in stages(out)}
+    ):
         time.sleep(POLL_SECONDS)
     child = _child(process) if aim.victim == "child" else None
     with suppress(subprocess.TimeoutExpired):
@@ -191,6 +193,12 @@ def _at(process: subprocess.Popen[bytes], subject: Subject, out: Path, aim: Aim)
                 one.kill()
     os.killpg(process.pid, signal.SIGKILL)
     return "group" if aim.victim == "group" else "parent"
+
+
+def _is_at_work(process: subprocess.Popen[bytes], out: Path) -> bool:
+    """Whether a run has come so far as to hold its folder; before that it only reads its study."""
+    lock = out / ".lock"
+    return lock.exists() and lock.read_text().startswith(f"process {process.pid} ")
 
 
 def _child(process: subprocess.Popen[bytes], *, patience: float = 20.0) -> psutil.Process | None:
