@@ -177,7 +177,8 @@ def _of_system(system: Finished, wishes: Wishes) -> Model:
     third = system.third_answer if wishes.to_a_person else None
     band = None if third is None else Band(third.low, third.high)
     rule = Rule(system.threshold if wishes.threshold is None else wishes.threshold, band)
-    choice = Choice(cast("EngineName", wishes.engine or "torch"))
+    engine = cast("EngineName", wishes.engine or "torch")
+    choice = Choice(engine, "float16" if engine == "tensorrt" else "float32")
     note = ""
     if third is not None and not rule.thresholds:
         note = f"every photo goes to a person: {third.why_low}; {third.why_high}"
