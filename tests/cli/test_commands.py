@@ -193,7 +193,7 @@ def test_predict_takes_names_that_are_no_text_and_no_formulas(tmp_path, tiny_wei
         ([".", "a.jpg"], "not a system of a run"),
         (["WEIGHTS", "a.jpg", "--to-a-person"], "no thresholds for the third answer"),
         (["WEIGHTS", "a.jpg", "--to-a-person", "--threshold", "0.5"], "one threshold and two"),
-        (["WEIGHTS", "a.jpg", "--engine", "tensorrt"], "choose torch or openvino or onnxruntime"),
+        (["WEIGHTS", "a.jpg", "--engine", "tensorrt"], "choose torch or compiled or openvino or onnxruntime"),
     ],
 )
 def test_predict_says_what_is_wrong(tmp_path, tiny_weights, arguments, message):
