@@ -266,8 +266,8 @@ def _tail(file: IO[bytes]) -> bytes:
 def pillow_open() -> Callable[..., Image.Image]:
     """Pillow's own way to open a photo.
 
-    Ultralytics, once imported by whoever shares this process, puts one in its place that installs packages when it meets
-    a broken photo.
+    Ultralytics, once imported by whoever shares this process, puts one in its place that installs packages when it
+    meets a broken photo.
     """
     found: Any = Image.open
     own: Callable[..., Image.Image] = (

@@ -359,7 +359,10 @@ def serve(
         float | None,
         typer.Option(help="Photos a second for each key, or without keys for each address.", min=0.01),
     ] = None,
-    burst: Annotated[int, typer.Option(help="Photos that may come at once before --rate counts.", min=1)] = 64,
+    burst: Annotated[
+        int | None,
+        typer.Option(help="Photos that may come at once before --rate counts. Default: 64, or --photos.", min=1),
+    ] = None,
     places: Annotated[
         int, typer.Option(help="Photos in the queue; beyond that the answer is 503 with Retry-After.", min=1)
     ] = 64,
@@ -412,7 +415,7 @@ def serve(
         feedback_most=feedback_most,
         keys=keys,
         rate=rate,
-        burst=max(burst, photos),
+        burst=max(64, photos) if burst is None else burst,
         places=places,
         photos=photos,
         photo_bytes=int(photo_mb * 1024 * 1024),

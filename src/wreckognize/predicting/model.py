@@ -15,6 +15,7 @@ from wreckognize.exporting.verdicts import LEAST_KEPT, Band, Rule
 from wreckognize.files import sha256_of
 from wreckognize.inference.passes import Opener
 from wreckognize.inference.stream import StreamSettings
+from wreckognize.settings import ENGINE_PRECISIONS
 from wreckognize.stages.finished import Finished, finished_system, usable_weights
 from wreckognize.stages.looking import Looker
 from wreckognize.study.weights import is_random
@@ -124,12 +125,15 @@ def model_of(named: Path, wishes: Wishes) -> Model:
 
 
 def _check(wishes: Wishes) -> None:
-    if wishes.engine is not None and wishes.engine not in get_args(EngineName):
+    offered = [name for name in get_args(EngineName) if "float32" in ENGINE_PRECISIONS[name]]
+    if wishes.engine is not None and wishes.engine not in offered:
         auto = wishes.engine == "auto"
         raise UsageError(
-            "`auto` compares engines on a study's photos" if auto else f"no engine is called {wishes.engine!r}",
+            "`auto` compares engines on a study's photos"
+            if auto
+            else f"no engine in float32 is called {wishes.engine!r}",
             where="--engine",
-            remedy=f"choose {' or '.join(get_args(EngineName))}",
+            remedy=f"choose {' or '.join(offered)}",
         )
     if wishes.imgsz is not None and (wishes.imgsz < 32 or wishes.imgsz % 32):
         raise UsageError(f"{wishes.imgsz} pixels", where="--imgsz", remedy="give a multiple of 32, e.g. 640")
