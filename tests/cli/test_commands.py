@@ -183,6 +183,8 @@ def test_predict_takes_names_that_are_no_text_and_no_formulas(tmp_path, tiny_wei
     ("arguments", "message"),
     [
         (["nowhere.pt", "a.jpg"], "no such file"),
+        (["nowhere", "a.jpg"], "nowhere: no such file or folder"),
+        (["WEIGHTS", "a.jpg", "--trust", "sha256:12"], "64 hexadecimal digits"),
         (["WEIGHTS", "a.jpg", "--imgsz", "100"], "multiple of 32"),
         (["WEIGHTS", "a.jpg", "--imgsz", "-32"], "multiple of 32"),
         (["WEIGHTS", "a.jpg", "--threshold", "7"], "0 to 1"),

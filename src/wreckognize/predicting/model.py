@@ -18,7 +18,7 @@ from wreckognize.inference.stream import StreamSettings
 from wreckognize.settings import ENGINE_PRECISIONS
 from wreckognize.stages.finished import Finished, finished_system, usable_weights
 from wreckognize.stages.looking import Looker
-from wreckognize.study.weights import is_random
+from wreckognize.study.weights import STARTER, is_random
 
 DEFAULT_THRESHOLD, DEFAULT_IMGSZ = 0.10, 640
 
@@ -107,6 +107,12 @@ def model_of(named: Path, wishes: Wishes) -> Model:
         return _of_bundle(named, wishes)
     if named.is_dir() or named.parent.name in ("systems", "seeds"):
         return _of_system(finished_system(named, wishes.trust), wishes)
+    if not named.suffix and not named.exists() and str(named) != STARTER:
+        raise UsageError(
+            "no such file or folder",
+            where=str(named),
+            remedy="name a bundle, a system of a run (RUN/systems/NAME), or a weights file",
+        )
     if wishes.to_a_person:
         raise UsageError(
             "a weights file has no thresholds for the third answer",
