@@ -27,10 +27,8 @@ _STARTS = ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spa
 _PROGRAMS = {programs!r}
 
 def _inside(event, arguments):
-    if not event.startswith("socket."):
-        return False
-    address = arguments[-1]
-    return isinstance(address, (str, bytes)) and event in ("socket.connect", "socket.sendto", "socket.sendmsg")
+    # Between processes of this machine, by a file: how loader workers hand over their batches.
+    return event in ("socket.connect", "socket.sendto", "socket.sendmsg") and arguments[0].family == 1  # AF_UNIX
 
 def _note(event, arguments):
     if event in _STARTS:

@@ -73,6 +73,7 @@ def fence(config: Path) -> dict[str, str]:
         "ULTRALYTICS_SAFE_LOAD": "1",  # read once, at import
         "NO_ALBUMENTATIONS_UPDATE": "1",
         "MPLCONFIGDIR": os.environ.get("MPLCONFIGDIR", str(config)),  # it imports matplotlib, which writes too
+        "TORCHINDUCTOR_CACHE_DIR": os.environ.get("TORCHINDUCTOR_CACHE_DIR", str(config)),  # and so does torch
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(cpu_threads())),  # else it sets 1
     }
 
