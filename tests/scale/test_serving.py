@@ -18,7 +18,12 @@ import psutil
 import pytest
 from bundles import draw_photos, make_bundle
 
+from wreckognize import __version__, images
+from wreckognize.errors import BundleError, UsageError
 from wreckognize.inference.stream import PhotoFile, look_at
+from wreckognize.serving.order import Order
+from wreckognize.serving.replica import build_copy
+from wreckognize.serving.settings import ServiceSettings
 
 PATIENCE = 180.0
 
@@ -100,7 +105,8 @@ def test_the_answers_are_those_of_the_model_here(served, bundle, tmp_path):
     photos = draw_photos(tmp_path / "photos", 4)
     answer = served.ask("POST", "/v1/inspect", files=[("photos", (f.name, f.read_bytes())) for f in photos])
     assert answer.status_code == 200
-    files = [PhotoFile(str(f), f, *reversed(_size(f))) for f in photos]
+    headers = [images.read_header(f) for f in photos]
+    files = [PhotoFile(str(f), f, one.width, one.height) for f, one in zip(photos, headers, strict=True)]
     looks = {look.photo: look for look in look_at(files, bundle.open(threads=1), bundle.stream_settings(batch=1))}
     for file, told in zip(photos, answer.json()["photos"], strict=True):
         here = bundle.answer(looks[str(file)])
@@ -108,13 +114,6 @@ def test_the_answers_are_those_of_the_model_here(served, bundle, tmp_path):
         assert told["verdict"] == here.verdict
         assert told["score"] == pytest.approx(here.score, abs=1e-4)
         assert len(told["boxes"]) == len(here.boxes)
-
-
-def _size(file: Path) -> tuple[int, int]:
-    from wreckognize import images
-
-    header = images.read_header(file)
-    return header.height, header.width
 
 
 def test_limits_keys_and_errors_are_the_same(served, tmp_path):
@@ -158,16 +157,8 @@ def test_drift_adds_the_copies_up_where_they_share_a_folder(served, tmp_path):
     until(lambda: served.ask("GET", "/v1/drift").json()["photos"] >= before + 6, 30)
 
 
-def test_another_bundle_at_its_place_is_refused(bundle, tmp_path):
-    pytest.importorskip("fastapi")
-    from wreckognize.errors import BundleError, UsageError
-    from wreckognize.serving.order import Order
-    from wreckognize.serving.replica import build_copy
-    from wreckognize.serving.settings import ServiceSettings
-
+def test_another_bundle_at_its_place_is_refused(bundle):
     order = Order(bundle=bundle.folder, settings=ServiceSettings())
-    from wreckognize import __version__
-
     with pytest.raises(BundleError, match="another bundle"):
         build_copy(order.to_json(), "0" * 64, __version__)
     with pytest.raises(UsageError, match="this machine has"):
@@ -179,7 +170,7 @@ def test_it_stops_and_takes_its_ray_with_it(served):
     served.process.send_signal(signal.SIGTERM)
     assert served.process.wait(PATIENCE) == 0, served.log.read_text()
     assert served.events("stopped")
-    gone, left = psutil.wait_procs(family, timeout=30)
+    _, left = psutil.wait_procs(family, timeout=30)
     assert not left
 
 

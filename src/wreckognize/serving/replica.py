@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.metadata import version as version_of
 from typing import Any
 
 from fastapi import FastAPI
 
-from wreckognize import __version__
 from wreckognize.errors import BundleError, UsageError
 from wreckognize.exporting.bundle import read_bundle
 from wreckognize.serving.logs import JsonLog
@@ -24,7 +24,7 @@ def builder(order: Order) -> Callable[[], FastAPI]:
     Raises:
         BundleError: the bundle cannot be read here.
     """
-    told, sha256, version = order.to_json(), read_bundle(order.bundle).manifest.sha256, __version__
+    told, sha256, version = order.to_json(), read_bundle(order.bundle).manifest.sha256, version_of("wreckognize")
 
     def build() -> FastAPI:
         return build_copy(told, sha256, version)
@@ -44,10 +44,10 @@ def build_copy(told: bytes, sha256: str, version: str) -> FastAPI:
         BundleError: another bundle lies here, or none.
         UsageError: another version of this package is installed here.
     """
-    order = Order.from_json(told)
-    if version != __version__:
+    order, installed = Order.from_json(told), version_of("wreckognize")
+    if version != installed:
         raise UsageError(
-            f"this machine has wreckognize {__version__}, the one that gave the order {version}",
+            f"this machine has wreckognize {installed}, the one that gave the order {version}",
             remedy="install the same version on all machines",
         )
     bundle = read_bundle(order.bundle)
