@@ -9,7 +9,7 @@ import typer
 
 from wreckognize.cli import using
 from wreckognize.cli.fetching import fetch
-from wreckognize.cli.options import On, Trust
+from wreckognize.cli.options import On, ServeOn, Trust
 from wreckognize.cli.reviewing import review
 
 app = typer.Typer(
@@ -392,6 +392,23 @@ def serve(
     log_names: Annotated[
         bool, typer.Option("--log-names", help="Write photos' names into the log; without it none is.")
     ] = False,
+    on: ServeOn = None,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            help="Of the Ray cluster; auto: one of which this machine is part. Without it Ray is started here.",
+            metavar="HOST:PORT",
+        ),
+    ] = None,
+    replicas: Annotated[
+        str | None,
+        typer.Option(
+            help="On Ray: copies of the model, one number or two (2-10: as many as needed).", metavar="N"
+        ),
+    ] = None,
+    cores: Annotated[
+        int | None, typer.Option(help="On Ray: cores of each copy. Default: 1.", min=1, max=256)
+    ] = None,
 ) -> None:
     """Answer photos over HTTP: `POST /v1/inspect` with one photo or many gives verdicts, scores and boxes.
 
@@ -401,7 +418,7 @@ def serve(
 
     Example: `curl -F photos=@car.jpg http://127.0.0.1:8000/v1/inspect`
     """
-    from wreckognize.cli.serving import serve_bundle
+    from wreckognize.cli.serving import ray_plan, serve_bundle
 
     serve_bundle(
         bundle,
@@ -413,6 +430,7 @@ def serve(
         drain=drain,
         feedback=feedback,
         feedback_most=feedback_most,
+        ray=ray_plan(on, address=address, replicas=replicas, cores=cores, workers=workers),
         keys=keys,
         rate=rate,
         burst=max(64, photos) if burst is None else burst,

@@ -39,3 +39,7 @@ On = Annotated[
         "without one, a Ray on this machine). What comes out is the same.",
     ),
 ]
+ServeOn = Annotated[
+    Literal["here", "ray"] | None,
+    typer.Option("--on", help="Who serves: this machine, or the machines of a Ray cluster. The API is the same."),
+]
