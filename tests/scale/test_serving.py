@@ -77,7 +77,20 @@ def served(bundle, tmp_path_factory):
         command("serve-key", "tests", "--file", keys), capture_output=True, text=True, timeout=60, check=True
     )
     log, port = folder / "service.log", free_port()
-    options = ["--on", "ray", "--replicas", "2", "--port", port, "--keys", keys, "--photos", "4", "--places", "8"]
+    options = [
+        "--on",
+        "ray",
+        "--replicas",
+        "2-3",
+        "--port",
+        port,
+        "--keys",
+        keys,
+        "--photos",
+        "4",
+        "--places",
+        "8",
+    ]
     with log.open("w") as written:
         process = subprocess.Popen(
             command("serve", bundle.folder, *options, "--drift", folder / "drift", "--drain", "0"),
