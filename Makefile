@@ -22,8 +22,8 @@ $(STAMP): pyproject.toml
 demo: $(STAMP) ## draw a collection, run a whole study over it, print table and report
 	$(BIN)/wreckognize demo --out runs/demo
 
-test: $(STAMP) ## all tests, the demo in a short form included
-	$(BIN)/pytest
+test: $(STAMP) ## all tests, the demo in a short form included; two at a time
+	$(BIN)/pytest -n 2 --dist loadscope
 
 test-fast: $(STAMP) ## tests that take no more than a few seconds each
 	$(BIN)/pytest -m "not slow and not photos"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import os
 import struct
+import subprocess
+import sys
 import warnings
 import zlib
 from pathlib import Path
@@ -311,3 +313,20 @@ def test_a_pipe_under_a_photos_name_is_refused_and_not_waited_for(tmp_path):
     for look in (read_header, verify, decode):
         with pytest.raises(InputError, match="not a regular file"):
             look(tmp_path / "pipe.jpg")
+
+
+def test_a_broken_photo_installs_nothing_though_ultralytics_is_in_the_process(tmp_path):
+    """It replaces `PIL.Image.open` with one that installs a package when it meets a broken photo."""
+    (tmp_path / "broken.jpg").write_bytes(b"no photo at all")
+    program = (
+        "import sys; from pathlib import Path\n"
+        "from wreckognize.detectors.ultralytics import import_library; import_library()\n"
+        "import PIL.Image; from ultralytics.utils import patches; PIL.Image.open = patches.image_open\n"
+        "from wreckognize.errors import InputError; from wreckognize import images\n"
+        "try: images.read_header(Path(sys.argv[1]))\n"
+        "except InputError as error: print(error.reason)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "broken.jpg")], capture_output=True, text=True, timeout=120
+    )
+    assert "not a photo" in done.stdout, done.stderr

@@ -30,3 +30,21 @@ def test_a_container_leaves_what_its_limit_does(tmp_path, version):
 
 def test_disk_space_is_that_of_the_folder(tmp_path):
     assert processor.disk_free(tmp_path) > 0
+
+
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize(("quota", "cores"), [("250000", [3]), ("50000", [1]), ("max", []), ("-1", [])])
+def test_a_container_allows_the_cores_of_its_quota(tmp_path, version, quota, cores):
+    files = {
+        1: {"cpu/cpu.cfs_quota_us": quota, "cpu/cpu.cfs_period_us": "100000"},
+        2: {"cpu.max": f"{quota} 100000"},
+    }
+    for name, text in files[version].items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(f"{text}\n")
+    assert processor._container_cores(tmp_path) == cores
+
+
+def test_no_more_threads_than_the_quota(monkeypatch):
+    monkeypatch.setattr(processor, "_container_cores", lambda: [1])
+    assert processor.cpu_threads() == 1

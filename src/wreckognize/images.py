@@ -13,12 +13,12 @@ import struct
 import threading
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import IO, Any, TypeVar
 
 import cv2
 import numpy as np
@@ -263,6 +263,19 @@ def _tail(file: IO[bytes]) -> bytes:
     return file.read()
 
 
+def pillow_open() -> Callable[..., Image.Image]:
+    """Pillow's own way to open a photo.
+
+    Ultralytics, once imported by whoever shares this process, puts one in its place that installs packages when it
+    meets a broken photo.
+    """
+    found: Any = Image.open
+    own: Callable[..., Image.Image] = (
+        found if found.__module__ == "PIL.Image" else found.__globals__.get("_image_open", found)
+    )
+    return own
+
+
 @contextmanager
 def _opened(file: IO[bytes]) -> Iterator[tuple[Image.Image, ImageHeader]]:
     """Open with Pillow, which reads the header only; every error of a decoder within becomes an `InputError`."""
@@ -274,7 +287,7 @@ def _opened(file: IO[bytes]) -> Iterator[tuple[Image.Image, ImageHeader]]:
         tail = _tail(file)
         if not tail:
             raise InputError("empty file", remedy="fetch the photo again, or take it away")
-        with Image.open(file, formats=_FORMATS) as image:
+        with pillow_open()(file, formats=_FORMATS) as image:
             yield image, _header(image, tail)
     except UnidentifiedImageError as error:
         raise InputError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 from functools import cache
@@ -14,8 +15,21 @@ _INT8_FLAGS = frozenset({"avx512_vnni", "avx_vnni", "amx_int8", "asimddp"})
 
 
 def cpu_threads() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Cores that this process may use; a container's limit counts, for more threads would only be made to wait."""
+    found = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min([found, *_container_cores()])
+
+
+def _container_cores(folder: Path = Path("/sys/fs/cgroup")) -> list[int]:
+    """Cores, rounded up, that a container's cgroup (version 2, or 1 for cpu) allows; none where there is no limit."""
+    for names in (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):
+        try:
+            words = " ".join((folder / name).read_text(encoding="ascii") for name in names).split()
+            quota, period = map(int, words)
+        except (OSError, ValueError):  # no such file, or "max"
+            continue
+        return [max(1, math.ceil(quota / period))] if quota > 0 and period > 0 else []
+    return []
 
 
 def has_bfloat16() -> bool:

@@ -80,7 +80,7 @@ def campaign(
     kills: int,
     *,
     seed: int,
-    in_a_life: int = 5,
+    in_a_life: int = 8,
     power: bool = False,
     say: Callable[[str], None] = lambda text: None,
     until: float = float("inf"),
@@ -138,15 +138,18 @@ def _kill(
     began = stages(out)
     tally.resumes += out.exists()
     log = out.with_suffix(".log")
+    said_before = log.stat().st_size if log.exists() else 0
     process = start(subject.study, out, log=log, hooked=hooked)
     if hooked is None:
         hit = _at(process, subject, out, aim)
     else:
         process.wait(RUN_SECONDS)
         # Of a training, its child may have met the moment: then the run ends with an error of its own.
-        hit = process.returncode == -signal.SIGKILL or "ended with exit code -9" in log.read_text(errors="replace")
+        said = log.read_bytes()[said_before:]
+        ended = process.returncode == -signal.SIGKILL or (process.returncode == 1 and b"exit code -9" in said)
+        hit = "at a file operation" if ended else None
     process.wait(RUN_SECONDS)
-    if not hit:
+    if hit is None:
         tally.missed += 1
         return
     done = stages(out)
@@ -155,42 +158,47 @@ def _kill(
     place = where.split(":")[0] if done or out.exists() else "start"
     if place == "train":
         place += f", epoch {epochs_done(out) + 1}"
-    tally.hits["at a file operation" if aim.operation else aim.victim] += 1
+    tally.hits[hit] += 1
     tally.places[place] += 1
     tally.lost += 0 if damaged else _redone(began, done)
-    if aim.victim == "child" and hooked is None and process.returncode != 1:
+    if hit == "child" and process.returncode != 1:
         tally.errors.append(f"the run whose training was killed ended with {process.returncode}, not 1")
     if aim.share < 0.5:  # the others are gone on with at once
         left = orphans(out)
         tally.orphans += len(left)
         tally.errors += [f"went on after the kill: {' '.join(one.cmdline())}" for one in left]
-    say(f"killed {aim.victim if not aim.operation else f'at operation {aim.operation}'} in {where}")
+    say(f"killed {hit} in {where}")
 
 
-def _at(process: subprocess.Popen[bytes], subject: Subject, out: Path, aim: Aim) -> bool:
-    """Wait for the moment, then kill; whether the run was still at work."""
+def _at(process: subprocess.Popen[bytes], subject: Subject, out: Path, aim: Aim) -> Victim | None:
+    """Wait for the moment, then kill; what was killed, None if the run had ended by then."""
     before = {stage.name for stage in subject.order[: aim.stage]}
     seconds = max(LEAST_SECONDS, subject.order[aim.stage].seconds)
-    while process.poll() is None and not before <= {stage.name for stage in stages(out)}:
+    while process.poll() is None and not (
+        _is_at_work(process, out) and before <= {one.name for one in stages(out)}
+    ):
         time.sleep(POLL_SECONDS)
     child = _child(process) if aim.victim == "child" else None
     with suppress(subprocess.TimeoutExpired):
         process.wait(aim.share * seconds)
     if process.poll() is not None:
-        return False
-    if aim.victim == "child":
-        child = child or _child(process)
-        if child is None:  # its training had ended
-            os.kill(process.pid, signal.SIGKILL)
-            return True
-        child.kill()
-        return True
+        return None
+    if child is not None:
+        with suppress(psutil.NoSuchProcess):  # its training had just ended: then the parent is killed
+            child.kill()
+            return "child"
     if aim.victim == "group":
         for one in psutil.Process(process.pid).children(recursive=True):
             with suppress(psutil.NoSuchProcess):
                 one.kill()
     os.killpg(process.pid, signal.SIGKILL)
-    return True
+    return "group" if aim.victim == "group" else "parent"
+
+
+def _is_at_work(process: subprocess.Popen[bytes], out: Path) -> bool:
+    """Whether a run has come so far as to hold its folder; before that it only reads its study."""
+    lock = out / ".lock"
+    return lock.exists() and lock.read_text().startswith(f"process {process.pid} ")
 
 
 def _child(process: subprocess.Popen[bytes], *, patience: float = 20.0) -> psutil.Process | None:

@@ -183,6 +183,8 @@ def test_predict_takes_names_that_are_no_text_and_no_formulas(tmp_path, tiny_wei
     ("arguments", "message"),
     [
         (["nowhere.pt", "a.jpg"], "no such file"),
+        (["nowhere", "a.jpg"], "nowhere: no such file or folder"),
+        (["WEIGHTS", "a.jpg", "--trust", "sha256:12"], "64 hexadecimal digits"),
         (["WEIGHTS", "a.jpg", "--imgsz", "100"], "multiple of 32"),
         (["WEIGHTS", "a.jpg", "--imgsz", "-32"], "multiple of 32"),
         (["WEIGHTS", "a.jpg", "--threshold", "7"], "0 to 1"),
@@ -193,7 +195,7 @@ def test_predict_takes_names_that_are_no_text_and_no_formulas(tmp_path, tiny_wei
         ([".", "a.jpg"], "not a system of a run"),
         (["WEIGHTS", "a.jpg", "--to-a-person"], "no thresholds for the third answer"),
         (["WEIGHTS", "a.jpg", "--to-a-person", "--threshold", "0.5"], "one threshold and two"),
-        (["WEIGHTS", "a.jpg", "--engine", "tensorrt"], "choose torch or openvino or onnxruntime"),
+        (["WEIGHTS", "a.jpg", "--engine", "warp"], "choose torch or compiled or openvino or onnxruntime"),
     ],
 )
 def test_predict_says_what_is_wrong(tmp_path, tiny_weights, arguments, message):

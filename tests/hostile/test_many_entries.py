@@ -17,7 +17,7 @@ NUMBER = int(os.environ.get("WRECKOGNIZE_ENTRIES", "20000"))
 BYTES_EACH = 450
 """The entry itself, its name, and its place in two lists; a million take less than half a gigabyte."""
 
-pytestmark = pytest.mark.usefixtures("in_time") if NUMBER <= 100_000 else ()
+pytestmark = [pytest.mark.usefixtures("in_time")] if NUMBER <= 100_000 else []
 
 
 @pytest.fixture(scope="module")

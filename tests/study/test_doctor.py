@@ -20,7 +20,7 @@ def test_a_machine_is_described_without_waking_torch(monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: None)
     checks = diagnose()
     assert [check.name for check in checks] == [
-        *("Python", "torch", "ultralytics", "onnxruntime", "openvino", "nncf", "optuna", "ray"),
+        *("Python", "torch", "ultralytics", "onnxruntime", "openvino", "nncf", "optuna", "ray", "fastapi"),
         *("starter", "GPU", "cores", "memory", "disk"),
     ]
     assert all(check.remedy for check in checks if check.ok is False)

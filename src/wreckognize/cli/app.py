@@ -9,7 +9,7 @@ import typer
 
 from wreckognize.cli import using
 from wreckognize.cli.fetching import fetch
-from wreckognize.cli.options import On, Trust
+from wreckognize.cli.options import On, ServeOn, Trust
 from wreckognize.cli.reviewing import review
 
 app = typer.Typer(
@@ -359,7 +359,10 @@ def serve(
         float | None,
         typer.Option(help="Photos a second for each key, or without keys for each address.", min=0.01),
     ] = None,
-    burst: Annotated[int, typer.Option(help="Photos that may come at once before --rate counts.", min=1)] = 64,
+    burst: Annotated[
+        int | None,
+        typer.Option(help="Photos that may come at once before --rate counts. Default: 64, or --photos.", min=1),
+    ] = None,
     places: Annotated[
         int, typer.Option(help="Photos in the queue; beyond that the answer is 503 with Retry-After.", min=1)
     ] = 64,
@@ -389,6 +392,23 @@ def serve(
     log_names: Annotated[
         bool, typer.Option("--log-names", help="Write photos' names into the log; without it none is.")
     ] = False,
+    on: ServeOn = None,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            help="Of the Ray cluster; auto: one of which this machine is part. Without it Ray is started here.",
+            metavar="HOST:PORT",
+        ),
+    ] = None,
+    replicas: Annotated[
+        str | None,
+        typer.Option(
+            help="On Ray: copies of the model, one number or two (2-10: as many as needed).", metavar="N"
+        ),
+    ] = None,
+    cores: Annotated[
+        int | None, typer.Option(help="On Ray: cores of each copy. Default: 1.", min=1, max=256)
+    ] = None,
 ) -> None:
     """Answer photos over HTTP: `POST /v1/inspect` with one photo or many gives verdicts, scores and boxes.
 
@@ -398,7 +418,7 @@ def serve(
 
     Example: `curl -F photos=@car.jpg http://127.0.0.1:8000/v1/inspect`
     """
-    from wreckognize.cli.serving import serve_bundle
+    from wreckognize.cli.serving import ray_plan, serve_bundle
 
     serve_bundle(
         bundle,
@@ -410,9 +430,10 @@ def serve(
         drain=drain,
         feedback=feedback,
         feedback_most=feedback_most,
+        ray=ray_plan(on, address=address, replicas=replicas, cores=cores, workers=workers),
         keys=keys,
         rate=rate,
-        burst=max(burst, photos),
+        burst=max(64, photos) if burst is None else burst,
         places=places,
         photos=photos,
         photo_bytes=int(photo_mb * 1024 * 1024),

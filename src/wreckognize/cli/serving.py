@@ -2,14 +2,54 @@
 
 from __future__ import annotations
 
+import signal
 import socket
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from wreckognize.errors import MissingExtraError, UsageError
+
+if TYPE_CHECKING:
+    from wreckognize.serving.order import Order
+
+
+@dataclass(frozen=True, slots=True)
+class RayPlan:
+    """How the service is spread over a Ray cluster.
+
+    Attributes:
+        address: of the cluster; None starts Ray on this machine.
+        replicas: copies, ``3`` or ``2-10``.
+        cores: of each.
+    """
+
+    address: str | None
+    replicas: str
+    cores: int
+
+
+def ray_plan(
+    on: str | None, *, address: str | None, replicas: str | None, cores: int | None, workers: int
+) -> RayPlan | None:
+    """What the options say about Ray; None: this machine serves.
+
+    Raises:
+        UsageError: options that do not go together.
+    """
+    if on == "ray":
+        if workers != 1:
+            raise UsageError("on Ray there are copies, not workers", where="--workers", remedy="give --replicas")
+        return RayPlan(address, replicas or "1", cores or 1)
+    given = {"--address": address, "--replicas": replicas, "--cores": cores}
+    useless = [option for option, value in given.items() if value is not None]
+    if useless:
+        raise UsageError("means something on Ray only", where=", ".join(useless), remedy="add `--on ray`")
+    return None
 
 
 def serve_bundle(
@@ -23,6 +63,7 @@ def serve_bundle(
     drain: float,
     feedback: str | None = None,
     feedback_most: int = 10_000,
+    ray: RayPlan | None = None,
     **limits: Any,
 ) -> None:
     """Serve a bundle until a signal.
@@ -37,10 +78,12 @@ def serve_bundle(
         drain: seconds between SIGTERM and the closing of the port.
         feedback: a folder or URL that keeps corrections.
         feedback_most: so many are kept there.
+        ray: serve on the machines of a Ray cluster; None: on this machine.
         limits: of `ServiceSettings`.
 
     Raises:
         UsageError: the port is taken, the bundle cannot be read, or the keys cannot.
+        ClusterError: the cluster cannot be had, or no copy starts there.
         MissingExtraError: the extra [serve] is not installed, or what runs the model.
     """
     if any(find_spec(name) is None for name in ("fastapi", "uvicorn", "python_multipart", "prometheus_client")):
@@ -71,6 +114,9 @@ def serve_bundle(
         feedback=feedback,
         feedback_most=feedback_most,
     )
+    if ray is not None:
+        _serve_on_ray(replace(order, drift=drift and drift.absolute()), ray, host, port)
+        return
     log, sock = JsonLog(), bound(host, port)
     url = f"http://{host}:{sock.getsockname()[1]}"
     log("serving", url=url, model=manifest.name, version=manifest.version, workers=workers)
@@ -82,6 +128,48 @@ def serve_bundle(
         from wreckognize.serving.worker import serve
 
         serve(order, sock, log)
+
+
+def _serve_on_ray(order: Order, plan: RayPlan, host: str, port: int) -> None:
+    from wreckognize.scale.serving import Copies, serve_application
+    from wreckognize.serving.logs import JsonLog
+    from wreckognize.serving.replica import builder, is_sound
+
+    least, most = Copies.parse(plan.replicas)
+    if port == 0:
+        raise UsageError(
+            "on Ray the port must be named", where="--port", remedy="give one that is free on all nodes"
+        )
+    if plan.address is None:
+        bound(host, port).close()  # a port that is taken is said here; on a cluster it is for its nodes to say
+    settings = replace(order.settings, keys=order.settings.keys and order.settings.keys.absolute())
+    order = replace(order, settings=settings, workers=most, cores=plan.cores)
+    copies = Copies(
+        least=least,
+        most=most,
+        cores=plan.cores,
+        open_each=max(1, settings.places // 8),
+        seconds=settings.reading + settings.deadline + 10,
+        farewell=order.drain + order.patience,
+    )
+    serve_application(
+        builder(order),
+        is_sound,
+        copies,
+        address=plan.address,
+        host=host,
+        port=port,
+        arm=_note_signals,
+        log=JsonLog(),
+    )
+
+
+def _note_signals() -> Callable[[], bool]:
+    """From now on SIGTERM and SIGINT are only noted; whether one has come."""
+    caught: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda which, _: caught.append(which))
+    return lambda: bool(caught)
 
 
 def make_key(name: str, file: Path | None) -> None:

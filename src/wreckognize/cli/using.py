@@ -146,7 +146,7 @@ def predict(
     engine: Annotated[
         str | None,
         typer.Option(
-            help="What runs a system's network: torch (the default), openvino or onnxruntime.",
+            help="What runs a system's network: torch (the default), compiled, openvino or onnxruntime.",
             metavar="ENGINE",
             show_default=False,
         ),

@@ -26,7 +26,7 @@ def main() -> None:
     content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=False)
     network = (content.get("ema") or content.get("model")) if isinstance(content, dict) else content
     if not isinstance(network, torch.nn.Module) or not hasattr(network, "yaml"):
-        raise SystemExit(f"it holds a {type(network).__name__}, not a detector of Ultralytics")
+        raise SystemExit(f"what it holds is of type {type(network).__name__}, not a detector of Ultralytics")
     architecture = check_architecture(network.yaml, path)
     names = check_names(getattr(network, "names", None), path)
     model = filled_network(architecture, names, network.state_dict(), path)

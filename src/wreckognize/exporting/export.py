@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -260,6 +261,8 @@ def _speed(
 
         before, after = timed(original), timed(bundle)
     device = original.info.device
+    if os.getloadavg()[0] > 1.5 * (os.cpu_count() or 1):
+        device += ", while the machine was busy with other work"
     if bundle.info.device != device:
         device = f"{device}; bundle: {bundle.info.device}"
     return Speed(original_ms=before, bundle_ms=after, photos=len(files), device=device)

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import UnidentifiedImageError
 
 from wreckognize import images
 
@@ -64,7 +64,9 @@ def jpeg_quality(photo: Path | bytes) -> int | None:
         photo: a file that `images.decode` reads, or its bytes.
     """
     try:
-        with Image.open(photo if isinstance(photo, Path) else io.BytesIO(photo), formats=("JPEG",)) as image:
+        with images.pillow_open()(
+            photo if isinstance(photo, Path) else io.BytesIO(photo), formats=("JPEG",)
+        ) as image:
             tables: dict[int, list[int]] = getattr(image, "quantization", {})
     except UnidentifiedImageError:
         return None

@@ -79,7 +79,7 @@ def _draw(pixels: NDArray[np.uint8], line: Mapping[str, Any]) -> None:
     height, width = pixels.shape[:2]
     colour = _COLOURS[line["verdict"]]
     thick = max(1, round(max(height, width) / 400))
-    scale = max(0.35, max(height, width) / 1600)
+    scale = max(0.4, max(height, width) / 1000)
     for box in line["boxes"]:
         corner, other = (round(box["x1"]), round(box["y1"])), (round(box["x2"]), round(box["y2"]))
         cv2.rectangle(pixels, corner, other, colour, thick)

@@ -16,8 +16,9 @@ from wreckognize.inference.stream import Look, PhotoFile, look_at
 from wreckognize.predicting.model import Model
 from wreckognize.urls import url_of
 
-CHUNK = 256
-"""Photos that are batched among themselves; what is resumed is resumed by whole chunks."""
+CHUNK = 64
+"""Photos that are batched among themselves; what is resumed is resumed by whole chunks. A slow network on a CPU takes a
+minute or two for so many, which is what an interruption costs."""
 
 
 @dataclass(frozen=True, slots=True)

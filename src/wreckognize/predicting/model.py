@@ -15,9 +15,10 @@ from wreckognize.exporting.verdicts import LEAST_KEPT, Band, Rule
 from wreckognize.files import sha256_of
 from wreckognize.inference.passes import Opener
 from wreckognize.inference.stream import StreamSettings
+from wreckognize.settings import ENGINE_PRECISIONS
 from wreckognize.stages.finished import Finished, finished_system, usable_weights
 from wreckognize.stages.looking import Looker
-from wreckognize.study.weights import is_random
+from wreckognize.study.weights import STARTER, is_random
 
 DEFAULT_THRESHOLD, DEFAULT_IMGSZ = 0.10, 640
 
@@ -106,6 +107,12 @@ def model_of(named: Path, wishes: Wishes) -> Model:
         return _of_bundle(named, wishes)
     if named.is_dir() or named.parent.name in ("systems", "seeds"):
         return _of_system(finished_system(named, wishes.trust), wishes)
+    if not named.suffix and not named.exists() and str(named) != STARTER:
+        raise UsageError(
+            "no such file or folder",
+            where=str(named),
+            remedy="name a bundle, a system of a run (RUN/systems/NAME), or a weights file",
+        )
     if wishes.to_a_person:
         raise UsageError(
             "a weights file has no thresholds for the third answer",
@@ -124,12 +131,15 @@ def model_of(named: Path, wishes: Wishes) -> Model:
 
 
 def _check(wishes: Wishes) -> None:
-    if wishes.engine is not None and wishes.engine not in get_args(EngineName):
+    offered = [name for name in get_args(EngineName) if "float32" in ENGINE_PRECISIONS[name]]
+    if wishes.engine is not None and wishes.engine not in offered:
         auto = wishes.engine == "auto"
         raise UsageError(
-            "`auto` compares engines on a study's photos" if auto else f"no engine is called {wishes.engine!r}",
+            "`auto` compares engines on a study's photos"
+            if auto
+            else f"no engine in float32 is called {wishes.engine!r}",
             where="--engine",
-            remedy=f"choose {' or '.join(get_args(EngineName))}",
+            remedy=f"choose {' or '.join(offered)}",
         )
     if wishes.imgsz is not None and (wishes.imgsz < 32 or wishes.imgsz % 32):
         raise UsageError(f"{wishes.imgsz} pixels", where="--imgsz", remedy="give a multiple of 32, e.g. 640")
@@ -177,7 +187,8 @@ def _of_system(system: Finished, wishes: Wishes) -> Model:
     third = system.third_answer if wishes.to_a_person else None
     band = None if third is None else Band(third.low, third.high)
     rule = Rule(system.threshold if wishes.threshold is None else wishes.threshold, band)
-    choice = Choice(cast("EngineName", wishes.engine or "torch"))
+    engine = cast("EngineName", wishes.engine or "torch")
+    choice = Choice(engine, "float16" if engine == "tensorrt" else "float32")
     note = ""
     if third is not None and not rule.thresholds:
         note = f"every photo goes to a person: {third.why_low}; {third.why_high}"

@@ -18,7 +18,8 @@ class Order:
     Attributes:
         bundle: its folder.
         settings: of each process.
-        workers: processes that share the port and the cores.
+        workers: processes that share the port, the rates of keys and the cores.
+        cores: that a process may use; None: its share of this machine's.
         spare: one more stands by, warm, and takes the place of one that dies.
         drain: seconds between SIGTERM and the closing of the port.
         patience: seconds that open requests have after that.
@@ -30,6 +31,7 @@ class Order:
     bundle: Path
     settings: ServiceSettings
     workers: int = 1
+    cores: int | None = None
     spare: bool = True
     drain: float = 2.0
     patience: float = 30.0

@@ -14,9 +14,11 @@ import sys
 import threading
 from dataclasses import replace
 
+from fastapi import FastAPI
+
 from wreckognize import processor
 from wreckognize.errors import WreckognizeError
-from wreckognize.exporting.bundle import read_bundle
+from wreckognize.exporting.bundle import Bundle, read_bundle
 from wreckognize.serving.app import create_app
 from wreckognize.serving.drift import Drift
 from wreckognize.serving.feedback_store import FeedbackLimits, FeedbackStore
@@ -41,16 +43,30 @@ def serve(order: Order, sock: socket.socket, log: JsonLog, *, leash: Leash | Non
         UsageError: this machine cannot run it, the keys cannot be read, or no correction can be kept.
         MissingExtraError: what runs it is not installed.
     """
-    bundle = read_bundle(order.bundle)
-    threads = max(1, processor.cpu_threads() // order.workers)
+    app = application(order, read_bundle(order.bundle), log)
+    run(app, sock, log, drain=order.drain, patience=order.patience, leash=leash)
+
+
+def application(order: Order, bundle: Bundle, log: JsonLog) -> FastAPI:
+    """The application that an order asks for, its model loaded.
+
+    Args:
+        order: what.
+        bundle: the order's.
+        log: of the service.
+
+    Raises:
+        UsageError: this machine cannot run it, the keys cannot be read, or no correction can be kept.
+        MissingExtraError: what runs it is not installed.
+    """
+    threads = order.cores or max(1, processor.cpu_threads() // order.workers)
     settings = replace(order.settings, decoders=order.settings.decoders or threads)
     measures = Measures(log)
     drift = Drift(bundle.manifest, log, folder=order.drift)
     inspector = Inspector(bundle, bundle.open(threads=threads), settings, measures)
     limits = FeedbackLimits(corrections=order.feedback_most)
     feedback = None if order.feedback is None else FeedbackStore.at(order.feedback, limits)
-    app = create_app(inspector, settings, measures, drift, workers=order.workers, feedback=feedback)
-    run(app, sock, log, drain=order.drain, patience=order.patience, leash=leash)
+    return create_app(inspector, settings, measures, drift, workers=order.workers, feedback=feedback)
 
 
 def main(arguments: list[str]) -> int:

@@ -20,7 +20,7 @@ from wreckognize.inference.stream import Look, StreamSettings
 from wreckognize.settings import ScaleSettings, StorageSettings
 from wreckognize.urls import scheme_of
 
-PART_PHOTOS = 256
+PART_PHOTOS = 64  # as many as `wreckognize.predicting.looking` batches among themselves
 
 
 def storage_settings() -> StorageSettings:
