@@ -134,8 +134,8 @@ def test_the_other_commands_are_as_quiet(tmp_path, tiny_weights):
     command("doctor", str(file))
     command("run", str(file), "--out", "run")
     command("predict", "run/systems/ver6", "study/normal", "--engine", "onnxruntime", "--out", "a.csv")
-    command("audit", str(file), "--out", "run", "--folds", "2", "--epochs", "1")
     command("verify", "run")
+    command("audit", str(file), "--out", "run", "--folds", "2", "--epochs", "1")
     if EXPORT:
         command("export", "run/systems/baseline", "--to", "onnx", "--out", "bundle", "--force")
         command("predict", "bundle", "study/normal", "--out", "b.csv")
