@@ -157,10 +157,10 @@ def seal(folder: Path) -> dict[str, tuple]:
 
 
 def stages(run: Path) -> list[Stage]:
-    """The stages that a run's folder has a record of; none while there is no record."""
+    """The stages that a run's folder has a record of; none while there is no record, or it is damaged."""
     try:
         found: dict[str, Any] = json.loads((run / "state.json").read_bytes())["stages"]
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):
         return []
     return [Stage(name, one["finished"], one["seconds"], one["fingerprint"]) for name, one in found.items()]
 
