@@ -55,10 +55,12 @@ def main() -> int:
         killed = campaign(
             subject, folder / "killed", given.kills, seed=given.seed, say=say, until=began + given.minutes * 42
         )  # seven tenths of the time
+        say(f"killed: {killed}")
         (folder / "power").mkdir()
         power = campaign(
             subject, folder / "power", given.power, seed=given.seed + 1, power=True, say=say, until=until
         )
+        say(f"killed and damaged: {power}")
         full = disk(subject, folder / "room", given.seed, say)
     text = page_of(killed, power, seed=given.seed, minutes=(time.monotonic() - began) / 60, disk=full)
     print(text)

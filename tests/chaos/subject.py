@@ -157,14 +157,11 @@ def seal(folder: Path) -> dict[str, tuple]:
 
 
 def stages(run: Path) -> list[Stage]:
-    """The stages that a run's folder has a record of, in one of its two copies; none while there is no record."""
-    found: dict[str, Any] = {}
-    for name in ("state.json", "state.copy.json"):
-        try:
-            found = json.loads((run / name).read_bytes())["stages"]
-            break
-        except (FileNotFoundError, ValueError, KeyError, TypeError):  # not there yet, or damaged on purpose
-            continue
+    """The stages that a run's folder has a record of; none while there is no record, or it is damaged."""
+    try:
+        found: dict[str, Any] = json.loads((run / "state.json").read_bytes())["stages"]
+    except (FileNotFoundError, ValueError):
+        return []
     return [Stage(name, one["finished"], one["seconds"], one["fingerprint"]) for name, one in found.items()]
 
 
