@@ -20,6 +20,7 @@ from wreckognize.files import sha256_of
 from wreckognize.stages.verifying import differences, verify
 from wreckognize.state import State
 from wreckognize.study import Study
+from wreckognize.workspace import open_workspace
 
 NOT_HASHED = {
     ".lock",
@@ -104,6 +105,20 @@ def test_a_changed_prediction_is_found_though_all_hashes_were_made_to_fit(copy):
     forge(copy, "systems/ver6/predictions/test.parquet")
     found = verify(copy, photos=False)
     assert {"figures of ver6", "ver6 in the record of looks"} <= {check.what for check in wrong(found)}
+
+
+@pytest.mark.slow
+def test_a_look_that_came_after_the_report_changes_no_report(copy):
+    file = copy / "test.looks.jsonl"
+    text = file.read_text()
+    file.write_text(text + '{"when":"2026-11-25T10:00:00+00:00","what":["ver6"],"digest":"audited"}\n')
+    with open_workspace(copy) as workspace:
+        workspace.seal()
+    assert not wrong(verify(copy, photos=False))
+    file.write_text(text.splitlines(keepends=True)[0])  # one that is gone does
+    with open_workspace(copy) as workspace:
+        workspace.seal()
+    assert wrong(verify(copy, photos=False))
 
 
 @pytest.mark.slow

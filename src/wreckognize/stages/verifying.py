@@ -291,8 +291,15 @@ def _evidence(run: Run, systems: Sequence[SystemSettings]) -> list[str]:
             threshold = deciding.frozen_threshold(run, system).chosen.threshold
             checks[system.name] = shortcuts.check_of(run, system, threshold=threshold)
     with run.progress.task("intervals and verdicts", None, "draws"):
-        derived = judging.find(run, systems, checks)
-    return differences(derived.to_dict(), _json(run.path("report", "evidence.json")))
+        derived = judging.find(run, systems, checks).to_dict()
+    stored = _json(run.path("report", "evidence.json"))
+    return differences({**derived, "test": _as_of(stored["test"], derived["test"])}, stored)
+
+
+def _as_of(stored: Mapping[str, Any], derived: Mapping[str, Any]) -> dict[str, Any]:
+    """The test set's history as the report knew it: looks that came since (an audit is one) change no report."""
+    since = {name: stored[name] for name in ("looks", "looks_by_system") if name in stored}
+    return {**derived, **since} if derived["looks"] > stored["looks"] else dict(derived)
 
 
 def _texts(run: Run, names: list[str]) -> list[str]:
