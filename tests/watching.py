@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -17,7 +18,10 @@ from functools import cache
 from pathlib import Path
 
 HOOK = """
-import os, sys, traceback
+import faulthandler, os, sys, traceback
+
+_STACKS = open({stacks!r} + str(os.getpid()) + ".txt", "w")  # where it stood, should it never come to an end
+faulthandler.dump_traceback_later({patience!r}, file=_STACKS)
 
 _LOG = {log!r}
 _CALLS = ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr", "socket.getnameinfo",
@@ -79,7 +83,7 @@ class Watched:
         assert self.home == []
 
 
-def watched(folder: Path, *command: str, timeout: float = 600, **variables: str) -> Watched:
+def watched(folder: Path, *command: str, timeout: float = 300, **variables: str) -> Watched:
     """Run a command in an environment that is all but empty: without CI, without pytest, with an empty home folder.
 
     Args:
@@ -93,7 +97,9 @@ def watched(folder: Path, *command: str, timeout: float = 600, **variables: str)
         shutil.rmtree(path, ignore_errors=True)
         path.mkdir()
     log, seen, trace = notes / "calls.log", notes / "pythons.log", notes / "trace.log"
-    hook = HOOK.format(log=str(log), seen=str(seen), programs=PROGRAMS)
+    hook = HOOK.format(
+        log=str(log), seen=str(seen), programs=PROGRAMS, stacks=f"{notes}/stacks-", patience=timeout * 0.9
+    )
     (site / "sitecustomize.py").write_text(hook)
     source = Path(__file__).parents[1] / "src"
     temporary = folder / "tmp"
@@ -108,13 +114,20 @@ def watched(folder: Path, *command: str, timeout: float = 600, **variables: str)
     }
     strace = _strace()
     words = [*_alone(), *([*strace, "-o", str(trace)] if strace else []), *command]
-    done = subprocess.run(
+    started = subprocess.Popen(
         words, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        text=True, errors="replace", timeout=timeout, check=False,
+        text=True, errors="replace", start_new_session=True,
     )  # fmt: skip
+    try:
+        output, _ = started.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        os.killpg(started.pid, signal.SIGKILL)
+        output, _ = started.communicate(timeout=60)
+        stood = "\n".join(f"{path.name}:\n{path.read_text()}" for path in sorted(notes.glob("stacks-*.txt")))
+        raise AssertionError(f"no end within {timeout} s; it said:\n{output}\nand stood at:\n{stood}") from None
     return Watched(
-        code=done.returncode,
-        output=done.stdout,
+        code=started.returncode,
+        output=output,
         calls=log.read_text() if log.exists() else "",
         outside=_gone_out(trace.read_text(errors="replace")) if strace else None,
         pythons=seen.read_text().splitlines() if seen.exists() else [],
