@@ -24,12 +24,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from table import Row, against, limit
+import peers
+from table import Row, against, limit, not_measured
 
 FOLDER_SIZE = 25_000
 PER_DAMAGE = 3_000
 SOURCE = Path(__file__).parents[1] / "src"
 _TEMPLATES = 500
+IMAGEDEDUP_DISTANCE = 6
+QUERIES = (20, 120)
 
 
 def make_labels(root: Path, count: int, seed: int = 0) -> None:
@@ -218,7 +221,37 @@ def hash_rows(count: int) -> list[Row]:
         what = f"near-duplicate groups of {count:,} hashes, distance <= {distance}"
         rows.append(limit(f"{what} ({near.pairs:,} pairs)", ours, 60, "s"))
         rows.append(against(f"{what}: against brute force (from {len(some)} rows)", ours, usual, "s", None))
+        if distance == IMAGEDEDUP_DISTANCE:
+            rows += [
+                _against_imagededup(what, hashes, ours, method) for method in ("bktree", "brute_force_cython")
+            ]
     return rows
+
+
+def _against_imagededup(what: str, hashes: NDArray[np.uint64], ours: float, method: str) -> Row:
+    """Asking imagededup for the neighbours of every hash, reckoned from two numbers of queries."""
+    name = f"{what}: against imagededup's {method}"
+    command = peers.python()
+    if command is None:
+        return not_measured(name, "cpu", "s", None, "imagededup could not be installed")
+    fewer, more = QUERIES
+    job = {
+        "hashes": [f"{one:016x}" for one in hashes.tolist()],
+        "queries": QUERIES,
+        "distance": IMAGEDEDUP_DISTANCE,
+        "method": method,
+    }
+    done = subprocess.run(
+        [command, Path(__file__).with_name("peer_imagededup.py")],
+        input=json.dumps(job),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    (first, _), (second, _) = json.loads(done.stdout)
+    each = max(second - first, 0.0) / (more - fewer)
+    usual = first + each * (len(hashes) - fewer)
+    return against(name, ours, usual, "s", None, note=f"reckoned from {fewer} and {more} queries")
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from material import Material
-from table import Row, limit
+from table import NO_GPU, Row, gpu, limit, not_measured
 
 SIDE = 64  # pixels: a leak does not ask how large photos are
 MOST = 1.0  # KiB a photo: 20 MB over 20,000
@@ -26,17 +26,27 @@ PART = 256
 
 
 def rows(material: Material, photos: int) -> Iterator[Row]:
-    """The slope in KiB a photo."""
+    """The slope in KiB a photo, on the CPU and on a GPU where there is one."""
+    device = gpu()
+    yield _row(material, photos, "cpu", "cpu")
+    if device is None:
+        yield not_measured("memory while predicting", "gpu", "KiB/photo", 1, NO_GPU)
+    else:
+        yield _row(material, photos, device, "gpu")
+
+
+def _row(material: Material, photos: int, device: str, kind: str) -> Row:
     job = {
         "weights": str(material.weights),
         "files": [str(file) for file in material.photos[:64]],
         "photos": photos,
+        "device": device,
     }
     done = subprocess.run([sys.executable, __file__, json.dumps(job)], check=True, capture_output=True, text=True)
     slope, first, last = map(float, done.stdout.split())
-    yield limit(
+    return limit(
         f"memory while predicting: slope over {photos:,} photos (torch, {SIDE} px)", slope, MOST, "KiB/photo",
-        note=f"resident: {first:.0f} MiB after a quarter, {last:.0f} at the end",
+        device=kind, note=f"resident: {first:.0f} MiB after a quarter, {last:.0f} at the end",
     )  # fmt: skip
 
 
@@ -61,7 +71,9 @@ def main() -> None:
     for file in job["files"]:
         header = images.read_header(Path(file))
         known.append((file, header.width, header.height))
-    work = Looking(Looker(job["weights"], SIDE, ("car", "bus", "truck"), "max", "cpu"), StreamSettings(SIDE))
+    work = Looking(
+        Looker(job["weights"], SIDE, ("car", "bus", "truck"), "max", job["device"]), StreamSettings(SIDE)
+    )
     parts = {}
     for number in range(-(-job["photos"] // PART)):
         rows = [known[(number * PART + place) % len(known)] for place in range(PART)]

@@ -20,6 +20,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "latest.json"
 PAGE = HERE.parent / "docs" / "performance.md"
+NO_GPU = "run it where there is a GPU"
 BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
 PACKAGES = (
     "torch",
@@ -81,6 +82,13 @@ def not_measured(name: str, device: str, unit: str, goal: float | None, why: str
     return Row(name, device, None, None, unit, None, goal, None, why)
 
 
+def gpu() -> str | None:
+    """The GPU that is measured; None where torch sees none."""
+    import torch
+
+    return "cuda:0" if torch.cuda.is_available() else None
+
+
 def seconds(*works: Callable[[], object], repeats: int = 3, warm_up: bool = True) -> list[float]:
     """Median time of each, taken in turn so that a drifting machine meets all of them alike."""
     if warm_up:
@@ -120,7 +128,12 @@ def machine() -> str:
     flags = next((text.split(":", 1)[1].split() for text in lines if text.startswith("flags")), [])
     has = [flag for flag in ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16") if flag in flags]
     used = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{model}, {used} of {os.cpu_count()} cores, {' '.join(has)}"
+    told = f"{model}, {used} of {os.cpu_count()} cores, {' '.join(has)}"
+    if gpu():
+        import torch
+
+        told += f"; {torch.cuda.get_device_name()}, CUDA {torch.version.cuda}"
+    return told
 
 
 def write(rows: Sequence[Row], *, results: Path = RESULTS, page: Path = PAGE) -> None:

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ import numpy as np
 import polars as pl
 
 from material import Material
-from table import Row, against, not_measured
+from table import NO_GPU, Row, against, gpu, not_measured
 from wreckognize import images
 from wreckognize.catalog import LABEL_SCHEMA
 from wreckognize.detectors.ultralytics import fence
@@ -69,7 +69,7 @@ def rows(material: Material, folder: Path, long: bool) -> Iterator[Row]:
     if material.weights.suffix != ".pt":
         yield not_measured("fine-tuning YOLOv8n 320", "cpu", "s/epoch", 1.9, "no YOLOv8n weights at hand")
     else:
-        layout = _layout(material.photos, folder / "data")
+        layout = _layout(material.photos, folder / "data", PHOTOS)
         usual = _second_epoch(_usual(material.weights, layout, folder / "usual", SETTINGS))
         ours = _second_epoch(_ours(material.weights, layout, folder / "ours", SETTINGS))
         name = f"fine-tuning YOLOv8n 320, same settings, an epoch of {PHOTOS['train']} photos"
@@ -77,8 +77,25 @@ def rows(material: Material, folder: Path, long: bool) -> Iterator[Row]:
         kept, read = _loading(layout, folder)
         name = "the same: photos to augmented batches, decoded once (cache: auto) and each epoch (off)"
         yield against(name, kept, read, "ms/photo", None, note="time of one core; both ours")
+        yield from _on_gpu(material, folder)
     if long:
         yield _accuracy(folder / "accuracy")
+
+
+def _on_gpu(material: Material, folder: Path) -> Iterator[Row]:
+    """The same at 640 on a GPU, with the precision that both sides choose there, on all photos that there are."""
+    device = gpu()
+    name = "fine-tuning YOLOv8n 640, same settings"
+    if device is None:
+        yield not_measured(name, "gpu", "s/epoch", 1.5, NO_GPU)
+        return
+    photos = len(material.photos)
+    layout = _layout(material.photos, folder / "gpu-data", {"train": photos - photos // 5, "val": photos // 5})
+    settings = {**SETTINGS, "imgsz": 640}
+    usual = _usual(material.weights, layout, folder / "gpu-usual", settings, device=device)
+    ours = _ours(material.weights, layout, folder / "gpu-ours", settings, device=device)
+    yield against(f"{name}, an epoch of {photos} photos", *map(_second_epoch, (ours, usual)), "s/epoch", 1.5,
+                  device="gpu")  # fmt: skip
 
 
 def _loading(layout: Layout, folder: Path, epochs: int = 5) -> tuple[float, float]:
@@ -171,13 +188,13 @@ def _as_checkpoint(weights: Path, file: Path) -> None:
     torch.save({"epoch": -1, "model": load_network(str(weights)).model, "ema": None, "train_args": {}}, file)
 
 
-def _layout(photos: list[Path], folder: Path) -> Layout:
+def _layout(photos: list[Path], folder: Path, counts: Mapping[str, int]) -> Layout:
     """The first photos, each with one box over most of it: what is in a box does not change the cost."""
-    chosen = photos[: sum(PHOTOS.values())]
+    chosen = photos[: sum(counts.values())]
     table, labels = [], []
     for number, path in enumerate(chosen):
         header = images.read_header(path)
-        split = "train" if number < PHOTOS["train"] else "val"
+        split = "train" if number < counts["train"] else "val"
         table.append({"photo": path.name, "split": split, "path": str(path), "plain": True, "width": header.width,
                       "height": header.height})  # fmt: skip
         labels.append({"photo": path.name, "x1": 0.1 * header.width, "y1": 0.1 * header.height,
@@ -187,14 +204,16 @@ def _layout(photos: list[Path], folder: Path) -> Layout:
     return write_layout(pl.DataFrame(table), drawn, folder, progress=Silent())
 
 
-def _ours(weights: Path, layout: Layout, folder: Path, settings: dict[str, Any], seed: int = 0) -> pl.DataFrame:
+def _ours(
+    weights: Path, layout: Layout, folder: Path, settings: dict[str, Any], seed: int = 0, device: str = "cpu"
+) -> pl.DataFrame:
     folder.mkdir()
     training = folder / "training"  # the weights go beside it
     training.mkdir()
     fine_tune(
         str(weights),
         layout,
-        TrainSettings(**settings, device="cpu"),
+        TrainSettings(**settings, device=device),
         training,
         seed=seed,
         name="ours",
@@ -203,10 +222,12 @@ def _ours(weights: Path, layout: Layout, folder: Path, settings: dict[str, Any],
     return read_curves(training / "work" / "results.csv")
 
 
-def _usual(weights: Path, layout: Layout, folder: Path, settings: dict[str, Any], seed: int = 0) -> pl.DataFrame:
+def _usual(
+    weights: Path, layout: Layout, folder: Path, settings: dict[str, Any], seed: int = 0, device: str = "cpu"
+) -> pl.DataFrame:
     """The library in a process of its own, with none of our settings of threads."""
     asked = {
-        **settings, "data": str(layout.data_file), "device": "cpu", "project": str(folder), "name": "work",
+        **settings, "data": str(layout.data_file), "device": device, "project": str(folder), "name": "work",
         "plots": False, "seed": seed,
     }  # fmt: skip
     with tempfile.TemporaryDirectory() as config:

@@ -35,6 +35,7 @@ class _Lines:
     def __init__(self, description: str, total: int | None, unit: str) -> None:
         self._description, self._total, self._unit = description, total, unit
         self._done = 0
+        self._shown: int | None = None
         self._note = ""
         self._began = self._last = time.monotonic()
 
@@ -48,7 +49,12 @@ class _Lines:
     def note(self, text: str) -> None:
         self._note = text
 
+    def close(self) -> None:
+        if self._shown != self._done:
+            self.show()
+
     def show(self) -> None:
+        self._shown = self._done
         seconds = time.monotonic() - self._began
         rate = self._done / seconds if seconds > 0 else 0.0
         text = f"{self._description}: {self._done:,}"
@@ -69,7 +75,7 @@ class Console:
         if not sys.stderr.isatty():
             lines = _Lines(description, total, unit)
             yield lines
-            lines.show()
+            lines.close()
             return
         from rich.console import Console as RichConsole
         from rich.progress import (

@@ -112,7 +112,7 @@ function overview() {
   find("progress").value = photos.length - open;
   find("progress").hidden = !open;
   find("cancel").hidden = !open;
-  find("retry").hidden = open > 0 || done === photos.length;
+  find("retry").hidden = open > 0 || !queue.worthAnother(photos).length;
   find("csv").disabled = !done && !failed;
 }
 
@@ -140,7 +140,7 @@ find("csv").addEventListener("click", () => {
   download(toCsv(table.inOrder(), { verdictOf: verdictWords, reasonOf }), `wreckognize-${day}.csv`);
 });
 find("cancel").addEventListener("click", () => queue.cancel(queue.photos));
-find("retry").addEventListener("click", () => queue.retry(queue.photos.filter((photo) => ["failed", "cancelled"].includes(photo.state))));
+find("retry").addEventListener("click", () => queue.retry(queue.worthAnother(queue.photos)));
 find("clear").addEventListener("click", () => {
   thumbnails.release(queue.photos);
   queue.clear();

@@ -152,7 +152,7 @@ function aboutProblem(photo, act) {
     make("p", { class: "lead", text: words.reason }),
     make("p", { text: words.remedy }),
     words.said && make("p", { class: "quiet", text: words.said, lang: "en" }),
-    button(word("retry"), () => act.retry(photo), { class: "main" }),
+    !photo.problem.lasts && button(word("retry"), () => act.retry(photo), { class: "main" }),
   ].filter(Boolean);
 }
 

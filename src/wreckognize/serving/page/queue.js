@@ -63,6 +63,11 @@ export class Queue {
     this.resume();
   }
 
+  /** Those of `photos` that have no answer, but may have one if they are sent again. */
+  worthAnother(photos) {
+    return photos.filter((photo) => photo.state === "cancelled" || (photo.state === "failed" && !photo.problem.lasts));
+  }
+
   cancel(photos) {
     for (const photo of photos) {
       if (!OPEN.includes(photo.state)) continue;

@@ -25,6 +25,11 @@ export class Problem extends Error {
     return ["busy", "slow", "rate"].includes(this.kind);
   }
 
+  /** Whether this file can never have an answer, however often it is sent. */
+  get lasts() {
+    return ["large", "type", "pixels", "unreadable", "local"].includes(this.kind);
+  }
+
   /** Whether no other photo would fare better now. */
   get concernsAll() {
     return ["gone", "key", "forbidden"].includes(this.kind);

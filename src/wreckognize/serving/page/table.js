@@ -86,7 +86,7 @@ export class Table {
     const one = (key, act) => button(word(key), () => act(photo), { class: "small", "data-act": key, "aria-label": word(`${key}_name`, { name }) });
     if (OPEN.includes(photo.state)) return [one("cancel", this.act.cancel)];
     const show = one("show", this.act.show);
-    return photo.state === "done" ? [show] : [show, one("retry", this.act.retry)];
+    return photo.state === "done" || photo.problem?.lasts ? [show] : [show, one("retry", this.act.retry)];
   }
 
   #sortBy(by) {
