@@ -185,7 +185,8 @@ def main() -> None:
             tempfile.TemporaryDirectory() as config
         ):  # no telemetry, no downloads; threads as the library chooses them
             fenced = fence(Path(config))
-            del fenced["OMP_NUM_THREADS"]
+            for name in ("OMP_NUM_THREADS", "GOMP_SPINCOUNT"):
+                fenced.pop(name, None)
             os.environ.update(fenced)
             print(_usual(weights, files, imgsz, device))
     else:

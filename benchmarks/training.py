@@ -231,7 +231,8 @@ def _usual(
         "plots": False, "seed": seed,
     }  # fmt: skip
     with tempfile.TemporaryDirectory() as config:
-        fenced = {name: value for name, value in fence(Path(config)).items() if name != "OMP_NUM_THREADS"}
+        ours = ("OMP_NUM_THREADS", "GOMP_SPINCOUNT")
+        fenced = {name: value for name, value in fence(Path(config)).items() if name not in ours}
         subprocess.run(
             [sys.executable, "-c", _USUAL, str(weights), json.dumps(asked)],
             env={**os.environ, **fenced},

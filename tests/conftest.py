@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from wreckognize.processor import let_cores_go
+
+os.environ.update(let_cores_go())  # two test processes share the cores
+
 settings.register_profile("tests", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("tests")
 

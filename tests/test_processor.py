@@ -48,3 +48,12 @@ def test_a_container_allows_the_cores_of_its_quota(tmp_path, version, quota, cor
 def test_no_more_threads_than_the_quota(monkeypatch):
     monkeypatch.setattr(processor, "_container_cores", lambda: [1])
     assert processor.cpu_threads() == 1
+
+
+@pytest.mark.parametrize("chosen", ["OMP_WAIT_POLICY", "GOMP_SPINCOUNT"])
+def test_how_threads_wait_is_the_users_choice(monkeypatch, chosen):
+    for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
+        monkeypatch.delenv(name, raising=False)
+    assert processor.let_cores_go() == {"GOMP_SPINCOUNT": processor.SPINS}
+    monkeypatch.setenv(chosen, "7")
+    assert processor.let_cores_go() == {}

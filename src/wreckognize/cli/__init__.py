@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -12,7 +13,9 @@ def main() -> None:
     """Entry point of ``wreckognize``: exit code 0 done, 1 a guard or gate said no, 2 wrong use or input."""
     from wreckognize.cli.app import app
     from wreckognize.cli.console import harmless
+    from wreckognize.processor import let_cores_go
 
+    os.environ.update(let_cores_go())  # whatever imports torch, and when
     try:
         try:
             app()

@@ -34,7 +34,7 @@ from wreckognize.errors import MissingExtraError, UsageError, WeightsError
 from wreckognize.files import atomic_write
 from wreckognize.home import NO_REPORTS
 from wreckognize.processor import cpu_threads as cpu_threads
-from wreckognize.processor import has_bfloat16
+from wreckognize.processor import has_bfloat16, let_cores_go
 
 if TYPE_CHECKING:
     import torch
@@ -77,6 +77,7 @@ def fence(config: Path) -> dict[str, str]:
         "MPLCONFIGDIR": os.environ.get("MPLCONFIGDIR", str(config)),  # it imports matplotlib, which writes too
         "TORCHINDUCTOR_CACHE_DIR": os.environ.get("TORCHINDUCTOR_CACHE_DIR", str(config)),  # and so does torch
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(cpu_threads())),  # else it sets 1
+        **let_cores_go(),
     }
 
 

@@ -26,8 +26,9 @@ def chromium() -> str:
     return found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
+    """Closed with its module: while it is open its event loop counts as running, so that no other can be."""
     program = chromium()
     api = pytest.importorskip("playwright.sync_api", reason="needs the extra [dev]")
     with api.sync_playwright() as playwright:
@@ -36,24 +37,24 @@ def browser() -> Iterator[Any]:
         opened.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def bundle(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_bundle(tmp_path_factory.mktemp("bundle") / "b", to_a_person=(0.05, 0.3)).folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where corrections lie."""
     return tmp_path_factory.mktemp("feedback") / "kept"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def service(bundle: Path, kept: Path) -> Iterator[Running]:
     with Running(bundle, "--feedback", str(kept)) as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """``vehicle`` (as a phone stores it: turned), ``place`` (no vehicle), ``heic``, and ``text`` (no photo)."""
     from wreckognize.images import read_header
