@@ -27,7 +27,8 @@ class Plan:
         clients: connections; each sends its next request when the last one is answered (closed loop), unless ``rate``.
         seconds: how long, unless ``requests``.
         requests: how many in all.
-        rate: requests a second at random moments (Poisson), whether or not those before are answered (open loop).
+        rate: requests a second, whether or not those before are answered (open loop).
+        even: that rate with the same pause between any two, as wrk2 sends; else at random moments (Poisson).
     """
 
     port: int
@@ -38,6 +39,7 @@ class Plan:
     seconds: float = 10.0
     requests: int | None = None
     rate: float | None = None
+    even: bool = False
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,7 @@ async def load(plan: Plan) -> list[Outcome]:
             idle.append(client)
 
         while time.perf_counter() - began < plan.seconds:
-            due += dice.expovariate(rate)
+            due += 1 / rate if plan.even else dice.expovariate(rate)
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
             running.add(asyncio.create_task(from_pool(due)))
         await asyncio.gather(*running)
