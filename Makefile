@@ -23,7 +23,7 @@ demo: $(STAMP) ## draw a collection, run a whole study over it, print table and 
 	$(BIN)/wreckognize demo --out runs/demo
 
 test: $(STAMP) ## all tests, the demo in a short form included; two at a time
-	$(BIN)/pytest -n 2 --dist loadscope
+	$(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder
 
 test-fast: $(STAMP) ## tests that take no more than a few seconds each
 	$(BIN)/pytest -m "not slow and not photos"

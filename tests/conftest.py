@@ -15,6 +15,16 @@ os.environ.update(let_cores_go())  # two test processes share the cores
 settings.register_profile("tests", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("tests")
 
+LONGEST = (
+    "test_demo_command",
+    "test_killed",
+    "test_real_photos",
+    "test_disk_full",
+    "test_resume",
+    "test_originals",
+)
+"""Files of slow tests that are begun first among those, so that none is left alone at the end, one core idle."""
+
 REPOSITORY = Path(__file__).parents[1]
 
 
@@ -34,3 +44,15 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from chaos.subject import tiny_network
 
     return tiny_network(tmp_path_factory.mktemp("weights") / "tiny.safetensors")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files without slow tests come first: what fails there is told within minutes."""
+    slow = {item.path for item in items if item.get_closest_marker("slow") or item.get_closest_marker("photos")}
+
+    def place(item: pytest.Item) -> int:
+        name = item.path.stem
+        rank = LONGEST.index(name) if name in LONGEST else len(LONGEST)
+        return 1 + rank if item.path in slow else 0
+
+    items.sort(key=place)

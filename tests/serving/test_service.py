@@ -121,7 +121,7 @@ def test_a_stop_says_so_first_and_finishes_what_was_taken(served, drawn, tmp_pat
                 while True:
                     try:
                         response = asking.post("/v1/inspect", content=drawn[0].read_bytes())
-                    except httpx.ConnectError:  # the port is shut
+                    except httpx.TransportError:  # the port is shut
                         return
                     statuses.append(response.status_code)
                     going.set()
@@ -137,6 +137,8 @@ def test_a_stop_says_so_first_and_finishes_what_was_taken(served, drawn, tmp_pat
         for asker in askers:
             asker.join(PATIENCE)
         assert set(statuses) == {200}
+        taken = [line for line in service.events("request") if line["route"] == "/v1/inspect"]
+        assert len(taken) == len(statuses) + 1, "what was taken was answered"
         assert [len(service.events(name)) for name in ("stopping", "stopped")] == [1, 1]
         assert list((tmp_path / "drift").rglob("*.json")), "what was counted is kept"
 

@@ -25,6 +25,7 @@ HEADER_SECONDS = 10.0  # that a request's first line and headers may take
 LINGER = 3.0  # seconds in which the rest of a refused body is read and dropped
 HEADER_BYTES = 16 * 1024  # of first line and headers together
 MOST_CONNECTIONS = 1000
+FIRST_BYTES = 0.5  # seconds that a client who came just before the port was shut has for its request to arrive
 _BACKLOG = 2048
 _PAUSE = 0.001  # seconds before the next client is taken, for each that is there
 _FULL = (
@@ -120,6 +121,7 @@ class Server(uvicorn.Server):
         self._shut_at: float | None = None
         self._said = False
         self._taking: list[asyncio.Task[None]] = []
+        self._listening: list[socket.socket] = []
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Warm up, wait for the word if there is a parent, and begin to take clients."""
@@ -135,24 +137,27 @@ class Server(uvicorn.Server):
         for sock in sockets or []:
             sock.setblocking(False)
             sock.listen(_BACKLOG)
+            self._listening.append(sock)
             self._taking.append(loop.create_task(self._take(sock)))
+
+    def _protocol(self) -> asyncio.Protocol:
+        kind: Any = self.config.http_protocol_class
+        made: asyncio.Protocol = kind(
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+            _loop=asyncio.get_running_loop(),
+        )
+        return made
 
     async def _take(self, sock: socket.socket) -> None:
         loop = asyncio.get_running_loop()
-
-        def protocol() -> asyncio.Protocol:
-            kind: Any = self.config.http_protocol_class
-            made: asyncio.Protocol = kind(
-                config=self.config, server_state=self.server_state, app_state=self.lifespan.state, _loop=loop
-            )
-            return made
-
         while True:
             if self._leash is not None:
                 await asyncio.sleep(_PAUSE * min(10, len(self.server_state.connections)))
             try:
                 client, _ = await loop.sock_accept(sock)
-                await loop.connect_accepted_socket(protocol, client)
+                await loop.connect_accepted_socket(self._protocol, client)
             except ConnectionError:  # the client has gone already
                 continue
             except OSError as error:  # too many open files, say
@@ -164,7 +169,26 @@ class Server(uvicorn.Server):
         for taking in self._taking:
             taking.cancel()
         await asyncio.gather(*self._taking, return_exceptions=True)
+        await self._take_the_last()
         await super().shutdown(sockets)
+
+    async def _take_the_last(self) -> None:
+        """Take those who wait at the port (if nobody else will), and let requests arrive that are on their way."""
+        loop = asyncio.get_running_loop()
+        for sock in self._listening if self._leash is None else []:
+            while True:
+                try:
+                    client, _ = sock.accept()
+                    client.setblocking(False)
+                    await loop.connect_accepted_socket(self._protocol, client)
+                except ConnectionError:
+                    continue
+                except OSError:  # nobody is left, or nothing can be opened any more
+                    break
+            sock.close()
+        ends = loop.time() + FIRST_BYTES
+        while loop.time() < ends and any(one.cycle is None for one in self.server_state.connections):  # type: ignore[union-attr]
+            await asyncio.sleep(0.01)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to stop."""
