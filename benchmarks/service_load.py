@@ -88,6 +88,8 @@ class Client:
         return status
 
     async def _send(self, request: bytes) -> int:
+        if self._streams is not None and self._streams[0].at_eof():  # closed after it had been idle for long
+            self.close()
         if self._streams is None:
             self._streams = await asyncio.open_connection("127.0.0.1", self._port)
         reader, writer = self._streams
