@@ -120,6 +120,17 @@ def test_a_whole_study_runs_without_a_network_and_without_a_word(tmp_path, tiny_
     assert len(comparison["systems"]) >= 2
 
 
+def served(folder: Path, bundle: str) -> None:
+    """The service, from its start to its end a minute later. Nobody can ask it anything: it has no loopback."""
+    words = ["serve", bundle, "--host", "0.0.0.0", "--port", "0", "--drain", "0"]
+    seen = watched(
+        folder, "timeout", "--preserve-status", "-s", "TERM", "60", sys.executable, "-m", "wreckognize", *words
+    )
+    seen.require_quiet()
+    tidy(folder)
+    assert '"event": "stopped"' in seen.output
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(LONG not in os.environ, reason=f"the other commands: `make quiet`, or set {LONG}")
 def test_the_other_commands_are_as_quiet(tmp_path, tiny_weights):
@@ -140,6 +151,8 @@ def test_the_other_commands_are_as_quiet(tmp_path, tiny_weights):
         command("export", "run/systems/baseline", "--to", "onnx", "--out", "bundle", "--force")
         command("predict", "bundle", "study/normal", "--out", "b.csv")
         command("export", "run/systems/ver6", "--to", "openvino", "--int8", "--out", "bundle-int8", "--force")
+    if EXPORT and find_spec("fastapi"):
+        served(tmp_path, "bundle")
     if find_spec("optuna"):
         command("search", str(file), "--out", "run")
     command("review", "export", str(file), "--to", "coco", "--out", "run")
