@@ -140,3 +140,9 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path):
     with pytest.raises(FileExistsError), atomic_folder(target):
         pass
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="not a regular file"):
+        sha256_of(tmp_path / "pipe")

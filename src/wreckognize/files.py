@@ -8,6 +8,7 @@ import hashlib
 import io
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,6 +16,7 @@ from pathlib import Path
 import polars as pl
 
 from wreckognize.errors import WriteError
+from wreckognize.reading import open_regular
 
 PART_SUFFIX = ".part"
 """Ending of a file that is still being written; such files are never read."""
@@ -187,8 +189,12 @@ def claim(folder: Path, key: str) -> None:
 
 
 def sha256_of(path: Path) -> str:
-    """sha256 of a file's bytes, in hexadecimal."""
-    with path.open("rb") as file:
+    """sha256 of a file's bytes, in hexadecimal.
+
+    Raises:
+        OSError: it cannot be read, or is a pipe or device, which might be waited for without end.
+    """
+    with open_regular(path, sys.maxsize) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import IO
 
 LABEL_BYTES = 8_000_000
 """The most that a label of one photo may hold; real ones hold some thousand."""
@@ -20,7 +20,7 @@ RECORD_BYTES = 50_000_000
 """The most that a record which this package wrote may hold: cards, thresholds, the lock of half a million photos."""
 
 
-def open_regular(path: str | bytes | Path, at_most: int) -> IO[bytes]:
+def open_regular(path: str | bytes | Path, at_most: int) -> BufferedReader:
     """Open a file for reading, without waiting for anything.
 
     Raises:

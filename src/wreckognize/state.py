@@ -22,7 +22,7 @@ STATE_COPY = "state.copy.json"
 class OutputRecord(BaseModel):
     """One file a stage wrote."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     sha256: str
     size: int
@@ -47,7 +47,7 @@ class OutputRecord(BaseModel):
 class StageRecord(BaseModel):
     """What a finished stage was made from and what it made."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     fingerprint: str
     finished: str  # UTC, ISO 8601
@@ -58,7 +58,7 @@ class StageRecord(BaseModel):
 class State(BaseModel):
     """``state.json``."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: int = 1
     stages: dict[str, StageRecord] = {}
@@ -74,11 +74,15 @@ class State(BaseModel):
         """sha256 over the canonical JSON of everything but the seal."""
         return fingerprint_of(self.model_dump(mode="json", exclude={"seal"}))
 
+    @property
+    def text(self) -> str:
+        """As it is written."""
+        return self.model_dump_json(indent=1)
+
     def write(self, root: Path) -> None:
         """Write it into a run's folder, and its copy after it."""
-        text = self.model_dump_json(indent=1)
         for name in (STATE_FILE, STATE_COPY):
-            atomic_write(root / name, text)
+            atomic_write(root / name, self.text)
 
 
 def has_state(root: Path) -> bool:

@@ -13,6 +13,7 @@ from wreckognize.detectors.weights import read_card
 from wreckognize.errors import InputError, WreckognizeError
 from wreckognize.evidence.thresholds import read_frozen
 from wreckognize.exporting.bundle import read_bundle
+from wreckognize.exporting.manifest import MANIFEST
 from wreckognize.images import decode, read_header, verify
 from wreckognize.review.manifest import read_manifest
 from wreckognize.review.reading import read_answers
@@ -79,7 +80,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "state": _state,
     "threshold": read_frozen,
     "card": _card,
-    "bundle": lambda file: read_bundle(sparse(file.with_name("manifest.json"), b"{").parent),
+    "bundle": lambda file: read_bundle(sparse(file.with_name(MANIFEST), b"{").parent),
     "reviews": lambda file: read_reviews(file, study="s"),
     "export": read_manifest,
     "answers": lambda file: read_answers(file, "label-studio", _photos(), looked_at=None, export=None),
@@ -98,7 +99,9 @@ def _photos():
 def test_files_that_are_read_whole(tmp_path, name):
     file = sparse(tmp_path / "some.json", b"[")
     try:
-        with pytest.raises((WreckognizeError, OSError), match=r"larger than|more than|cannot be read"):
+        with pytest.raises(
+            (WreckognizeError, OSError), match=r"larger than|more than|record of finished stages cannot"
+        ):
             READERS[name](file)
     finally:
         file.unlink()

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wreckognize.cli.predicting import _claims as wanted_claims
 from wreckognize.errors import UsageError
 from wreckognize.evidence.claims import CLAIM_RULES
 from wreckognize.exporting.verdicts import Band, Rule
@@ -80,3 +81,11 @@ def test_a_wrong_file_of_claims_is_refused(tmp_path, text, message):
         claims_from(file)
     with pytest.raises(UsageError, match="cannot be read"):
         claims_from(tmp_path / "gone.csv")
+
+
+@pytest.mark.parametrize(("claims", "out"), [("a.csv", "a.csv"), ("a.claims.csv", "a.csv")])
+def test_verdicts_are_not_written_over_the_claims(tmp_path, claims, out):
+    (tmp_path / claims).write_text("photo,claim\n1.jpg,c1\n")
+    with pytest.raises(UsageError, match="would be written over"):
+        wanted_claims(str(tmp_path / claims), "any", tmp_path / out)
+    assert wanted_claims(str(tmp_path / claims), "any", tmp_path / "b.csv").of("1.jpg") == "c1"

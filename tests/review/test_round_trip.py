@@ -280,6 +280,17 @@ def test_files_of_another_study_are_refused_although_the_export_is_named(a_run, 
         )
 
 
+def test_answers_that_are_links_are_not_followed(a_run):
+    """They came from elsewhere, and could lead to any file of this machine."""
+    study, run, folder = a_run
+    export_review(study, run, tool="yolo", folder=folder / "out")
+    label = next((folder / "out" / "labels").glob("*.txt"))
+    label.rename(folder / "elsewhere.txt")
+    label.symlink_to(folder / "elsewhere.txt")
+    with pytest.raises(UsageError, match="is a link"):
+        import_review(study, run, folder / "out", now=NOW, reviewer="anna", looked_at="all")
+
+
 def test_a_conflict_is_shown_until_one_decides(a_run):
     study, run, folder = a_run
     export_review(study, run, tool="label-studio", folder=folder / "out", split="train")

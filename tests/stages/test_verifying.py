@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from studies import tree, write_study
 
 from wreckognize import pipeline
+from wreckognize.errors import WorkspaceError
 from wreckognize.files import sha256_of
 from wreckognize.stages.verifying import differences, verify
 from wreckognize.state import State
@@ -83,6 +84,20 @@ def test_a_changed_byte_in_the_record_itself_is_named(copy):
     (copy / "state.json").write_text(text[:place] + changed + text[place + 1 :])
     (check,) = wrong(verify(copy, photos=False))
     assert "state.json" in check.details[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["state.json", "state.copy.json"])
+@pytest.mark.parametrize(("there", "changed"), [('"seal"', '"sxal"'), ('"format"', '"formaz"'), ("\n ", "\t ")])
+def test_a_changed_byte_that_says_nothing_is_named(copy, name, there, changed):
+    """Of a key that is passed over elsewhere, and of what only divides."""
+    text = (copy / name).read_text()
+    (copy / name).write_text(text.replace(there, changed, 1))
+    try:
+        told = [detail for check in wrong(verify(copy, photos=False)) for detail in check.details]
+    except WorkspaceError as error:
+        told = [str(error)]
+    assert any(name in one for one in told)
 
 
 @pytest.mark.slow

@@ -91,6 +91,14 @@ def test_a_graph_of_our_own_names_no_other_file(tmp_path, where):
         require_whole(model(location="model.data", **where).SerializeToString(), tmp_path)
 
 
+def test_a_key_whose_length_is_written_longer_than_need_be_is_seen(tmp_path):
+    plain = model(location="model.data").SerializeToString()
+    key = b"\x0a\x08location"
+    assert plain.count(key) == 1
+    with pytest.raises(WeightsError, match="reads from another file"):
+        require_whole(plain.replace(key, b"\x0a\x88\x00location"), tmp_path)
+
+
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"<html>", b"\xff" * 100])
 def test_what_is_no_graph_is_refused(tmp_path, content):
     (tmp_path / "a.onnx").write_bytes(content)

@@ -116,6 +116,12 @@ def _claims(claims: str | None, rule: str, out: Path | None) -> Claims | None:
             f"no rule is called {rule!r}", where="--claim-rule", remedy=f"choose {', '.join(get_args(ClaimRule))}"
         )
     file = Path(claims)
+    if claims != BY_NAME and file.resolve() in {out.resolve(), claims_file(out).resolve()}:
+        raise UsageError(
+            f"the verdicts would be written over {file}",
+            where="--claims, --out",
+            remedy="give --out another name",
+        )
     of = claims_by_name if claims == BY_NAME else claims_from(file)
     return Claims(
         of=of,

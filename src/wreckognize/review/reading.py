@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from wreckognize.errors import UsageError
-from wreckognize.reading import TABLE_BYTES, read_regular
+from wreckognize.reading import LABEL_BYTES, TABLE_BYTES, read_regular
 from wreckognize.review import coco, labelstudio, yolo
 from wreckognize.review.answers import Incoming
 from wreckognize.review.boxfiles import CLASS, LookedAt
@@ -66,9 +66,9 @@ def _tool_of(source: Path) -> Tool:
     )
 
 
-def _bytes(file: Path) -> bytes:
+def _bytes(file: Path, at_most: int = TABLE_BYTES) -> bytes:
     try:
-        return read_regular(file, TABLE_BYTES).removeprefix(b"\xef\xbb\xbf").lstrip()
+        return read_regular(file, at_most).removeprefix(b"\xef\xbb\xbf").lstrip()
     except OSError as error:
         raise UsageError(
             f"cannot be read ({error.strerror})", where=str(file), remedy="name the right file"
@@ -76,8 +76,15 @@ def _bytes(file: Path) -> bytes:
 
 
 def _text(file: Path) -> str:
+    """Of a small file in a folder that a tool wrote, which may have come from anywhere.
+
+    Raises:
+        UsageError: it is large, no text, or a link, which could lead to any file of this machine.
+    """
+    if file.is_symlink():
+        raise UsageError("is a link", where=str(file), remedy="put the file itself in its place")
     try:
-        return _bytes(file).decode()
+        return _bytes(file, LABEL_BYTES).decode()
     except UnicodeDecodeError as error:
         raise UsageError("is not text", where=str(file), remedy="export from the tool again") from error
 

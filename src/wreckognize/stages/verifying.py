@@ -98,7 +98,7 @@ def _checked(what: str, derive: Callable[[], Check | Sequence[str]]) -> Check:
     """Run one derivation; what it raises is the finding, because a spoilt file can break it anywhere."""
     try:
         found = derive()
-    except Exception as error:
+    except (Exception, pl.exceptions.PanicException) as error:
         said = error.what if isinstance(error, WreckognizeError) else f"{type(error).__name__}: {error}"
         return Check(what, "differs", (f"cannot be derived: {said}",))
     if isinstance(found, Check):
@@ -112,7 +112,7 @@ def _checked(what: str, derive: Callable[[], Check | Sequence[str]]) -> Check:
 def _files(workspace: Workspace, progress: Progress) -> Iterator[Check]:
     state = workspace.state
     if state.seal:
-        same = state.seal == state.digest
+        same = state.seal == state.digest and _is_written_as(workspace.path(STATE_FILE), state)
         yield Check(
             "the record of stages (state.json)",
             "holds" if same else "differs",
@@ -160,7 +160,12 @@ def _is_copied(workspace: Workspace) -> bool:
         state = State.model_validate_json(copy.read_bytes())
     except ValidationError:
         return False
-    return state.seal in ("", state.digest)
+    return state.seal in ("", state.digest) and _is_written_as(copy, state)
+
+
+def _is_written_as(file: Path, state: State) -> bool:
+    """Whether a record is spelt as this package spells it: a seal is over what is said, not over how."""
+    return file.read_bytes() == state.text.encode()
 
 
 def _file(path: Path, name: str, output: OutputRecord) -> list[str]:

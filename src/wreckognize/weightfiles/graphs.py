@@ -8,7 +8,9 @@ from typing import Any
 
 from wreckognize.errors import MissingExtraError, WeightsError
 
-_LOCATION = b"\x0a\x08location"  # the key of an entry of TensorProto.external_data
+_LOCATION = (
+    b"location"  # the key of an entry of TensorProto.external_data, however its length is written before it
+)
 MAX_FILE = 2 * 2**30
 """Bytes; the format itself holds no more."""
 
@@ -57,8 +59,8 @@ def require_own_folder(path: Path) -> None:
 def require_whole(graph: bytes, where: Path) -> None:
     """Say no to an ONNX graph that keeps a tensor in any other file; for graphs that we write ourselves, which do not.
 
-    Needs no package. It looks for the key under which such a file is named, so a graph of another maker may be refused
-    for a name that is only alike; use `require_own_folder` for those.
+    Needs no package. It looks for the word under which such a file is named, wherever it stands, so a graph of another
+    maker may be refused for a name with that word in it; use `require_own_folder` for those.
 
     Raises:
         WeightsError: it names another file.
