@@ -6,6 +6,8 @@ import hashlib
 import io
 import json
 import os
+import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,10 @@ import numpy as np
 import pillow_heif
 import polars as pl
 from PIL import Image, PngImagePlugin
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from bundles import make_bundle
+from checkpoints import archive, harmless, holding, planted_files, planted_pickles, tensor
 
 from wreckognize.collect import aihub, opening
 from wreckognize.collect.aihub_label import LabelAnswer, LabelRequest, read_label
@@ -254,7 +260,36 @@ def names() -> None:
     write("hashes/some.bin", b"\x08" + np.arange(12, dtype=np.uint64).tobytes() + b"\xff" * 16)
 
 
+def weights(folder: Path) -> None:
+    """Checkpoints as torch writes them, and such as nobody should open."""
+    write("checkpoint/good.pt", harmless(folder / "good.pt").read_bytes())
+    write("checkpoint/tensor.pt", archive(folder / "tensor.pt", holding(tensor(1, 0, (1,), (1,)))).read_bytes())
+    for number, (_, pickled, _) in enumerate(planted_pickles(Path("canary"))):
+        write(f"pickle/planted-{number:02}.pkl", pickled)
+    for number, (_, file, _) in enumerate(planted_files(folder, Path("canary"))):
+        if file.stat().st_size < 50_000:
+            write(f"checkpoint/planted-{number:02}.pt", file.read_bytes())
+    write("pickle/good.pkl", holding(tensor(1, 0, (1,), (1,))))
+
+
+def bundles(folder: Path) -> None:
+    made = make_bundle(folder / "bundle", to="safetensors")
+    write("bundle/good.json", (made.folder / "bundle.json").read_bytes())
+    write("claims/good.csv", "photo,claim\na/1.jpg,c1\n2.jpg,c2\n")
+    write("claims/mark.csv", b"\xef\xbb\xbfclaim;photo\r\n")
+    facts = {
+        "revision": 1, "key": {"seed": 1}, "epoch": 1, "finished": False,
+        "best": {"epoch": 1, "fitness": 0.5, "sha256": SHA256}, "stopper": {"best_epoch": 1}, "scaler": {},
+        "groups": [{"lr": 0.1}], "scalars": {"0": {"step": 3}}, "ema_updates": 3, "loss_updates": None, "pending": 0,
+        "batch": 4, "seconds": 1.5, "curves": "epoch\n1\n", "epochs": [{"epoch": 1, "map50_95": 0.1, "roc_area": None}],
+    }  # fmt: skip
+    write("facts/good.json", facts)
+
+
 if __name__ == "__main__":
     os.umask(0o022)
+    with tempfile.TemporaryDirectory() as name:
+        weights(Path(name))
+        bundles(Path(name))
     for part in (photos, labels, reviews, study, run, caches, names):
         part()

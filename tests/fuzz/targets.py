@@ -7,6 +7,7 @@ is a defect. `test_readers.py` runs all for seconds, `run.py` one of them for as
 from __future__ import annotations
 
 import copy
+import errno
 import hashlib
 import io
 import json
@@ -38,10 +39,13 @@ from wreckognize.curate.lock import read_lock
 from wreckognize.curate.looks import read_looks
 from wreckognize.curate.near import perceptual_hash
 from wreckognize.detectors.weights import read_card
-from wreckognize.errors import InputError, LockError, UsageError, WreckognizeError
+from wreckognize.errors import BundleError, InputError, LockError, UsageError, WeightsError, WreckognizeError
 from wreckognize.evidence.thresholds import read_frozen
+from wreckognize.exporting.bundle import read_bundle
+from wreckognize.exporting.manifest import canonical_text, own_sha256
 from wreckognize.images import ImageHeader
 from wreckognize.inference.traits import jpeg_quality
+from wreckognize.predicting.claims import claims_from
 from wreckognize.progress import Silent
 from wreckognize.reporting.wording import visible
 from wreckognize.review import coco as review_coco
@@ -59,6 +63,9 @@ from wreckognize.study.build import build
 from wreckognize.study.overrides import apply_overrides
 from wreckognize.study.problems import Problems
 from wreckognize.study.reader import dump, parse_document
+from wreckognize.training import state as training_state
+from wreckognize.weightfiles import CheckpointRefused, clean_archive, pickles, refusal_of
+from wreckognize.weightfiles.pickles import names_in
 
 STUDY = "claims"
 SHA256 = hashlib.sha256(b"photo").hexdigest()
@@ -347,6 +354,64 @@ def safetensors_header(data: bytes) -> None:
         load(data)
     except (SafetensorError, KeyError, ValueError, TypeError) as error:  # as whoever loads tensors reports it
         raise UsageError(str(error)) from error
+
+
+@target("checkpoint", WeightsError)
+def checkpoint(data: bytes) -> None:
+    """What is refused by its description alone is never cleaned, and what was cleaned is not refused."""
+    file = _file("weights/best.pt", data)
+    refusal = refusal_of(file)
+    try:
+        clean = clean_archive(file)
+    except CheckpointRefused as error:
+        raise WeightsError(str(error)) from error
+    assert refusal is None
+    assert refusal_of(_file("weights/clean.pt", clean)) is None
+
+
+@target("pickle", WeightsError)
+def checkpoint_pickle(data: bytes) -> None:
+    names_in(data)
+    try:
+        pickles.check(data)
+    except pickles.Refused as error:
+        raise WeightsError(str(error)) from error
+
+
+@target("bundle", UsageError)
+def bundle(data: bytes) -> None:
+    """The files that it names are not there: a manifest that is taken comes to grief at the first of them."""
+    try:
+        read_bundle(_file("bundle/bundle.json", data).parent)
+    except BundleError as error:
+        if error.what != f"cannot be read ({os.strerror(errno.ENOENT)})":
+            raise
+
+
+@target("bundle", UsageError)
+def bundle_resealed(data: bytes) -> None:
+    """By somebody who knows how it is sealed, so that what comes behind the seal is reached."""
+    try:
+        values = json.loads(data)
+        values["sha256"] = own_sha256(values)
+        data = canonical_text(values).encode()
+    except (ValueError, TypeError, AttributeError, RecursionError):  # not sealed, then
+        pass
+    bundle(data)
+
+
+@target("claims", UsageError)
+def claims(data: bytes) -> None:
+    of = claims_from(_file("claims.csv", data))
+    of("a/1.jpg")
+
+
+@target("facts", WeightsError)
+def training_facts(data: bytes) -> None:
+    try:
+        training_state._facts({"facts": data.decode("utf-8", "replace")})
+    except training_state.UnfitState as error:
+        raise WeightsError(str(error)) from error
 
 
 @target("lock", LockError)

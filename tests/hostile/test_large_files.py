@@ -15,6 +15,7 @@ from wreckognize.evidence.thresholds import read_frozen
 from wreckognize.exporting.bundle import read_bundle
 from wreckognize.exporting.manifest import MANIFEST
 from wreckognize.images import decode, read_header, verify
+from wreckognize.predicting.claims import claims_from
 from wreckognize.review.manifest import read_manifest
 from wreckognize.review.reading import read_answers
 from wreckognize.review.records import read_reviews
@@ -81,6 +82,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "threshold": read_frozen,
     "card": _card,
     "bundle": lambda file: read_bundle(sparse(file.with_name(MANIFEST), b"{").parent),
+    "claims": claims_from,
     "reviews": lambda file: read_reviews(file, study="s"),
     "export": read_manifest,
     "answers": lambda file: read_answers(file, "label-studio", _photos(), looked_at=None, export=None),

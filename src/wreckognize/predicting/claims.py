@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Callable, Iterable, Mapping
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from wreckognize.errors import UsageError
 from wreckognize.evaluation.image_level import SCORE_SCHEMA
 from wreckognize.evidence.claims import ClaimRule, claim_decisions
 from wreckognize.exporting.verdicts import Rule
+from wreckognize.reading import TABLE_BYTES, open_regular
 
 BY_NAME = "names"
 CLAIM_SCHEMA = pl.Schema(
@@ -50,7 +52,7 @@ def claims_from(file: Path) -> Callable[[str], str | None]:
     remedy = "give a CSV file with the columns photo and claim, or `names` for AI-Hub file names"
     known: dict[str, str] = {}
     try:
-        with file.open(encoding="utf-8-sig", newline="") as opened:
+        with TextIOWrapper(open_regular(file, TABLE_BYTES), encoding="utf-8-sig", newline="") as opened:
             rows = csv.DictReader(opened)
             missing = {"photo", "claim"} - set(rows.fieldnames or ())
             if missing:

@@ -179,7 +179,7 @@ def _facts(metadata: Mapping[str, str] | None) -> Facts:
         if found != REVISION:
             raise UnfitState(f"it is of revision {found}, and this version writes revision {REVISION}")
         return Facts.model_validate(values)
-    except (KeyError, AttributeError, ValueError, ValidationError) as error:
+    except (KeyError, AttributeError, ValueError, RecursionError, ValidationError) as error:
         raise UnfitState("it does not say what a state says") from error
 
 

@@ -7,6 +7,7 @@ and torch is never given the file itself but an archive written anew from the pa
 
 from __future__ import annotations
 
+import errno
 import io
 import re
 import stat
@@ -99,6 +100,13 @@ def clean_archive(path: Path) -> bytes:
         return target.getvalue()
 
 
+_DAMAGE = (
+    zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, NotImplementedError, RuntimeError, OverflowError, ValueError,
+    struct.error,
+)  # fmt: skip
+"""What Python's reader of zips raises for a spoilt one; and `OSError`, where it looks before its start."""
+
+
 class _Archive:
     """A zip that is laid out as torch lays it out."""
 
@@ -122,7 +130,7 @@ class _Archive:
     def part(self, name: str) -> bytes:
         try:
             return self._file.read(self._parts[name])
-        except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, struct.error) as error:
+        except _DAMAGE as error:
             raise CheckpointRefused(f"a damaged file: {name}: {error}", damaged=True) from None
 
 
@@ -143,7 +151,9 @@ def _opened(path: Path) -> Iterator[_Archive]:
         try:
             with zipfile.ZipFile(stream) as file:
                 yield _Archive(file, status.st_size)
-        except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, UnicodeDecodeError, struct.error) as error:
+        except (*_DAMAGE, OSError) as error:
+            if isinstance(error, OSError) and error.errno != errno.EINVAL:
+                raise  # the disk's fault, not the file's
             raise CheckpointRefused(f"a damaged or cut-off file: {error}", damaged=True) from None
 
 
@@ -210,7 +220,7 @@ def _names_in_pickles(file: zipfile.ZipFile) -> tuple[str, ...]:
             continue
         try:
             found |= dict.fromkeys(_names_in(file.read(entry)))
-        except (zipfile.BadZipFile, EOFError, RuntimeError):
+        except (*_DAMAGE, OSError):
             continue  # it is refused anyway; this is only about what to show
     return tuple(found)
 
