@@ -43,7 +43,7 @@ chaos: $(STAMP) ## kill a study a hundred times within its work, half an hour or
 coverage: $(STAMP) ## all tests with line coverage; engines and drawing are left out, the rest must reach 95 %
 	$(BIN)/pytest --cov --cov-report=term-missing
 
-quiet: $(STAMP) ## every command in a plain process, watched for connections and look-ups; some ten minutes
+quiet: $(STAMP) ## commands in plain processes, watched for connections and look-ups; some ten minutes
 	WRECKOGNIZE_QUIET_LONG=1 $(BIN)/pytest tests/offline
 
 cluster: $(STAMP) ## tests on a real Ray cluster of two local nodes and a real S3 API (installs the extra [ray], 450 MB)

@@ -61,7 +61,7 @@ def main() -> int:
             subject, folder / "power", given.power, seed=given.seed + 1, power=True, say=say, until=until
         )
         say(f"killed and damaged: {power}")
-        full = disk(subject, folder / "room", given.seed, say)
+        full, room_held = disk(subject, folder / "room", given.seed, say)
     text = page_of(killed, power, seed=given.seed, minutes=(time.monotonic() - began) / 60, disk=full)
     print(text)
     for error in (*killed.errors, *power.errors):
@@ -69,11 +69,11 @@ def main() -> int:
     if given.write:
         before, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)
         PAGE.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.split(END)[1]}", encoding="utf-8")
-    return 1 if killed.errors or power.errors else 0
+    return 1 if killed.errors or power.errors or not room_held else 0
 
 
-def disk(subject: Subject, room: Path, seed: int, say: Callable[[str], None]) -> str:
-    """The same study on a disk that is full again and again, in a sentence."""
+def disk(subject: Subject, room: Path, seed: int, say: Callable[[str], None]) -> tuple[str, bool]:
+    """The same study on a disk that is full again and again: in a sentence, and whether nothing was lost."""
     room.mkdir()
     words = [
         "unshare",
@@ -87,17 +87,18 @@ def disk(subject: Subject, room: Path, seed: int, say: Callable[[str], None]) ->
     ]
     done = subprocess.run(words, capture_output=True, text=True, timeout=1200) if shutil.which("unshare") else None
     if done is None or done.returncode != 0:
-        return "A full disk was not tried: no tmpfs can be mounted here."
+        return "A full disk was not tried: no tmpfs can be mounted here.", True
     found = json.loads(done.stdout.splitlines()[-1])
     failures = found["failures"]
     told = sum(one["code"] in (1, 2) and "error: " in one["said"] and not one["parts"] for one in failures)
     same = found["code"] == 0 and found["digests"] == subject.digests
     say(f"the disk was full {len(failures)} times")
-    return (
+    sentence = (
         f"On a disk that was full {len(failures)} times (a tmpfs that grew by a few pages; sources mounted read-only): "
         f"{told} times told in a sentence with nothing half written; in the end "
         f"{'the same bytes as' if same else 'NOT the same bytes as'} the undisturbed run."
     )
+    return sentence, same and told == len(failures)
 
 
 def page_of(killed: Tally, power: Tally, *, seed: int, minutes: float, disk: str) -> str:
@@ -121,7 +122,7 @@ def page_of(killed: Tally, power: Tally, *, seed: int, minutes: float, disk: str
             )
         },
         "kills that missed (the run had ended)": [tally.missed for tally in (killed, power)],
-        "runs": [tally.lives for tally in (killed, power)],
+        "runs, each brought to its end and compared": [tally.lives for tally in (killed, power)],
         "resumes": [tally.resumes for tally in (killed, power)],
         "files damaged": [tally.damaged for tally in (killed, power)],
         "lost (finished work done again without cause, or a run that could not be ended)": [
