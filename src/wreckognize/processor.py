@@ -18,8 +18,9 @@ SPINS = "2500"
 """How often a thread of torch's OpenMP (GNU's) looks whether the others are done before it lets go of its core.
 
 The default, 300,000, is a millisecond. Alone that gains nothing that can be measured; but where two processes share the
-cores, each keeps waiting threads on cores that the other one's work needs. Two trainings side by side took five times
-as long as one after the other, with a tiny network twenty times; now they take as long.
+cores, each keeps waiting threads on cores that the other one's work needs. Two trainings side by side took three times
+as long as one after the other, with a tiny network twenty times; with this as long, and four times. See
+``docs/performance.md``.
 """
 
 

@@ -120,10 +120,7 @@ def _read_values(folder: Path) -> dict[str, Any]:
         )
     try:
         same = own_sha256(values) == values.get("sha256") and canonical_text(values).encode() == data
-    except (
-        ValueError,
-        RecursionError,
-    ):  # what JSON does not have (NaN), half of a surrogate pair, no end of brackets
+    except (ValueError, RecursionError):  # NaN, half of a surrogate pair, brackets without end: never written here
         same = False
     if not same:
         raise BundleError("changed since it was written", where=str(file), remedy=_AGAIN)
