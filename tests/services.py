@@ -22,6 +22,7 @@ from wreckognize.exporting.bundle import Bundle
 from wreckognize.serving.app import create_app
 from wreckognize.serving.drift import Drift
 from wreckognize.serving.inspector import Inspector
+from wreckognize.serving.lanes import Lanes
 from wreckognize.serving.measures import Measures
 from wreckognize.serving.settings import ServiceSettings
 
@@ -59,7 +60,7 @@ class Lines:
 @contextmanager
 def inspecting(bundle: Bundle, detector: Detector, settings: ServiceSettings) -> Iterator[Inspector]:
     """A started inspector; it is stopped at the end."""
-    inspector = Inspector(bundle, detector, settings, Measures())
+    inspector = Inspector(bundle, Lanes(detector), settings, Measures())
     inspector.start()
     try:
         yield inspector
@@ -74,7 +75,7 @@ def application(
     """The application with a started inspector, to be asked through `httpx.ASGITransport`."""
     log = log or Lines()
     measures = Measures(log)
-    inspector = Inspector(bundle, detector, settings, measures)
+    inspector = Inspector(bundle, Lanes(detector), settings, measures)
     drift = more.pop("drift", None) or Drift(bundle.manifest, log)
     app = create_app(inspector, settings, measures, drift, **more)
     inspector.start()

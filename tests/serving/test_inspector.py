@@ -12,8 +12,10 @@ from wreckognize import images
 from wreckognize.errors import InputError
 from wreckognize.inference.stream import PhotoFile, look_at
 from wreckognize.inference.traits import read_traits
-from wreckognize.serving.inspector import EngineFailed, Inspector, QueueFull, Stopping
+from wreckognize.serving.inspector import Inspector
+from wreckognize.serving.lanes import Lanes
 from wreckognize.serving.measures import Measures
+from wreckognize.serving.queued import EngineFailed, QueueFull, Stopping
 from wreckognize.serving.settings import ServiceSettings
 from wreckognize.serving.warming import paying_batch
 
@@ -220,7 +222,7 @@ def test_an_inference_that_does_not_come_back_counts_as_failing(served, engine, 
 
 
 def test_stopping_finishes_what_was_taken(served, engine, drawn):
-    inspector = Inspector(served, engine, SETTINGS, Measures())
+    inspector = Inspector(served, Lanes(engine), SETTINGS, Measures())
     inspector.start()
     held = Held(engine)
     futures = inspector.enter([(file.name, file.read_bytes()) for file in drawn])

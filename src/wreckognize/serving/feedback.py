@@ -20,7 +20,7 @@ from wreckognize.review.corrections import LONGEST_COMMENT, MOST_BOXES, Said, Se
 from wreckognize.serving import answers, inspecting, openapi
 from wreckognize.serving.answers import Refused
 from wreckognize.serving.feedback_store import FeedbackStore, StoreFull
-from wreckognize.serving.inspector import EngineFailed, QueueFull, Seen, Stopping
+from wreckognize.serving.queued import EngineFailed, QueueFull, Seen, Stopping
 from wreckognize.serving.uploads import Part, read_form, too_many_bytes
 
 if TYPE_CHECKING:

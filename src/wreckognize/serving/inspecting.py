@@ -17,7 +17,7 @@ from wreckognize.exporting.bundle import Bundle
 from wreckognize.exporting.verdicts import Answer as Judged
 from wreckognize.serving import answers
 from wreckognize.serving.answers import Band, Box, ModelName, PhotoAnswer, Refused, Timings
-from wreckognize.serving.inspector import EngineFailed, QueueFull, Seen, Stopping
+from wreckognize.serving.queued import EngineFailed, QueueFull, Seen, Stopping
 from wreckognize.serving.uploads import Part, read_photos, too_many_bytes
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ bounded, and so is what lies decoded. A batch takes the oldest ready photo and t
 only while such are being decoded, and at most for ``patience``. A photo whose future was cancelled (the client has
 gone, its deadline has passed) leaves the queue at once, and if it is being decoded, before inference.
 
-How many photos a batch holds at most is measured at the start, see `wreckognize.serving.warming`.
+How many photos a batch holds at most is measured at the start, see `wreckognize.serving.warming`; who gets the cores,
+and when others wait for that, says `wreckognize.serving.lanes`.
 """
 
 from __future__ import annotations
@@ -23,67 +24,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wreckognize import processor
-from wreckognize.detectors.port import Detector
 from wreckognize.errors import EngineError, InputError
 from wreckognize.exporting.bundle import Bundle
-from wreckognize.inference.letterbox import Fit
-from wreckognize.inference.stream import Engine, Look, looks
+from wreckognize.inference.stream import looks
+from wreckognize.serving.lanes import Lane, Lanes
 from wreckognize.serving.measures import Measures
+from wreckognize.serving.queued import EngineFailed, QueuedPhoto, QueueFull, Seen, Stopping
 from wreckognize.serving.reading import encoded_grey, read_photo
 from wreckognize.serving.settings import ServiceSettings
-from wreckognize.serving.warming import paying_batch
 
 _RETRY = 5.0  # seconds between tries of an engine that failed
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What came of one photo.
-
-    Attributes:
-        look: boxes and score.
-        width: pixels, as shown.
-        height: pixels, as shown.
-        brightness: mean luma, 0 to 255.
-        waited: seconds from entering the queue to the beginning of its inference.
-        inference: seconds of its batch's inference.
-    """
-
-    look: Look
-    width: int
-    height: int
-    brightness: float
-    waited: float
-    inference: float
-
-
-class QueueFull(Exception):
-    """There are not as many free places as photos."""
-
-
-class Stopping(Exception):
-    """The service takes no more photos."""
-
-
-class EngineFailed(Exception):
-    """The engine raised, or gave numbers that are none."""
-
-
-@dataclass(slots=True, eq=False)
-class _Photo:
-    """A photo in the queue."""
-
-    name: str
-    data: bytes
-    future: Future[Seen]
-    entered: float
-    fit: Fit | None = None
-    canvas: NDArray[np.uint8] | None = None
-    brightness: float = 0.0
-    ready_at: float = 0.0
-
-    def done(self) -> bool:
-        return self.future.cancelled() or self.future.done()
 
 
 @dataclass(slots=True)
@@ -91,12 +41,13 @@ class _State:
     """What the threads share, under one lock."""
 
     places: int = 0  # photos that were taken and are not answered
-    waiting: deque[_Photo] = field(default_factory=deque)
+    waiting: deque[QueuedPhoto] = field(default_factory=deque)
     decoding: int = 0
-    ready: list[_Photo] = field(default_factory=list)
+    ready: list[QueuedPhoto] = field(default_factory=list)
     idle: int = 0  # inferring threads without work
     failures: int = 0  # of the engine, in a row
     running: dict[int, float] = field(default_factory=dict)  # thread -> since when it infers
+    alone: bool = False  # a photo has all cores
     stopping: bool = False
 
 
@@ -105,7 +56,7 @@ class Inspector:
 
     Args:
         bundle: the model.
-        detector: opened from it; it looks at the photos.
+        lanes: its detectors; they look at the photos.
         settings: places, batch, patience, decoders, pixels.
         measures: are told what happens.
 
@@ -114,14 +65,13 @@ class Inspector:
         batch: photos looked at in one go, at most; known once started.
     """
 
-    def __init__(self, bundle: Bundle, detector: Detector, settings: ServiceSettings, measures: Measures) -> None:
+    def __init__(self, bundle: Bundle, lanes: Lanes, settings: ServiceSettings, measures: Measures) -> None:
         self.bundle = bundle
         self._stream = bundle.stream_settings()
         self.batch = settings.batch or 1
         self._settings, self._measures = settings, measures
-        self._engine = Engine(detector)
-        self._stride = detector.info.stride
-        self._requests = max(1, detector.info.requests)
+        self._lanes = lanes
+        self._stride = bundle.manifest.stride
         self._decoders = settings.decoders or processor.cpu_threads()
         self._lock = threading.Lock()
         self._to_decode = threading.Condition(self._lock)
@@ -138,7 +88,9 @@ class Inspector:
             EngineError: the engine does not work.
         """
         self._warm_up()
-        jobs = [(self._decode_all, "decode")] * self._decoders + [(self._infer_all, "infer")] * self._requests
+        jobs = [(self._decode_all, "decode")] * self._decoders + [
+            (self._infer_all, "infer")
+        ] * self._lanes.requests
         for number, (job, name) in enumerate(jobs):
             thread = threading.Thread(target=job, name=f"{name}-{number}", daemon=True)
             thread.start()
@@ -159,7 +111,7 @@ class Inspector:
             Stopping: the service is being stopped.
         """
         now = time.monotonic()
-        entering = [_Photo(name, data, Future(), now) for name, data in photos]
+        entering = [QueuedPhoto(name, data, Future(), now) for name, data in photos]
         with self._lock:
             if self._state.stopping:
                 raise Stopping
@@ -205,16 +157,16 @@ class Inspector:
                 self._decode(photo)
             except InputError as error:
                 self._decoded(photo, ready=False)
-                _fail(photo, error)
+                photo.fail(error)
             except Exception as error:  # a decoder's mistake must not end the thread
                 self._decoded(photo, ready=False)
                 self._measures.decoder_failed(type(error).__name__, str(error))
-                _fail(photo, InputError("truncated or damaged photo", remedy="fetch the photo again"))
+                photo.fail(InputError("truncated or damaged photo", remedy="fetch the photo again"))
             else:
                 self._decoded(photo, ready=True)
 
-    def _next_to_decode(self) -> _Photo | None:
-        most = self._decoders + self._requests * max(2, self.batch)  # decoded ahead
+    def _next_to_decode(self) -> QueuedPhoto | None:
+        most = self._decoders + self._lanes.requests * max(2, self.batch)  # decoded ahead
         state = self._state
         with self._lock:
             while not (state.waiting and state.decoding + len(state.ready) < most):
@@ -224,7 +176,7 @@ class Inspector:
             state.decoding += 1
             return state.waiting.popleft()
 
-    def _decode(self, photo: _Photo) -> None:
+    def _decode(self, photo: QueuedPhoto) -> None:
         data = photo.data
         if photo.done():
             return
@@ -234,7 +186,7 @@ class Inspector:
         photo.data = b""
         self._measures.decoded(time.monotonic() - began)
 
-    def _decoded(self, photo: _Photo, *, ready: bool) -> None:
+    def _decoded(self, photo: QueuedPhoto, *, ready: bool) -> None:
         with self._lock:
             self._state.decoding -= 1
             if ready and not photo.done():
@@ -246,14 +198,15 @@ class Inspector:
     # -- inference ------------------------------------------------------------------------------------------------
 
     def _infer_all(self) -> None:
-        while (batch := self._next_batch()) is not None:
+        while (next_ := self._next_batch()) is not None:
+            batch, lane = next_
             if batch:
-                self._look_at(batch)
+                self._look_at(batch, lane)
             else:
                 self._try_again()
 
-    def _next_batch(self) -> list[_Photo] | None:
-        """The next photos to look at; an empty list: the failed engine is to be tried; None: the end."""
+    def _next_batch(self) -> tuple[list[QueuedPhoto], Lane] | None:
+        """The next photos to look at; none: the failed engine is to be tried; None: the end."""
         state = self._state
         with self._lock:
             state.idle += 1
@@ -261,50 +214,62 @@ class Inspector:
                 while True:
                     state.ready = [photo for photo in state.ready if not photo.done()]
                     if state.ready:
-                        batch, wait = self._choose()
+                        lane = self._lane()
+                        batch, wait = self._choose(lane)
                         if wait <= 0:
-                            state.ready = [photo for photo in state.ready if photo not in batch]
-                            taken = [photo for photo in batch if photo.future.set_running_or_notify_cancel()]
-                            self._to_decode.notify(len(batch))
-                            if taken:
-                                return taken
+                            if taken := self._take(batch):
+                                self._begins(lane)
+                                return taken, lane
                             continue
                         self._to_infer.wait(wait)
                     elif state.stopping and not state.waiting and not state.decoding:
                         self._to_infer.notify_all()
                         return None
                     elif not self._to_infer.wait(_RETRY) and state.failures >= self._settings.failures:
-                        return []
+                        return [], Lane.TOGETHER
             finally:
                 state.idle -= 1
 
-    def _choose(self) -> tuple[list[_Photo], float]:
-        """The oldest ready photo with others of its shape, and how long to wait for more of them."""
+    def _lane(self) -> Lane:
+        state = self._state
+        waiting = len(state.waiting) + state.decoding + len(state.ready)
+        return self._lanes.choose(waiting, len(state.running), alone=state.alone)
+
+    def _take(self, batch: Sequence[QueuedPhoto]) -> list[QueuedPhoto]:
+        """Take photos from those that are ready; those that nobody gave up meanwhile."""
+        self._state.ready = [photo for photo in self._state.ready if photo not in batch]
+        self._to_decode.notify(len(batch))
+        return [photo for photo in batch if photo.future.set_running_or_notify_cancel()]
+
+    def _choose(self, lane: Lane) -> tuple[list[QueuedPhoto], float]:
+        """The oldest ready photo, with others of its shape where they share the cores, and how long to wait."""
         state = self._state
         first = state.ready[0]
-        same = [photo for photo in state.ready if _shape(photo) == _shape(first)]
+        if lane is Lane.WAIT:
+            return [], _RETRY  # woken when the photo that has all cores is done
+        if lane is Lane.ALONE:
+            return [first], 0.0
+        same = [photo for photo in state.ready if photo.shape == first.shape]
         share = -(-len(same) // max(1, state.idle))  # the other idle threads want some too
         batch = same[: min(self.batch, share)]
         if len(same) >= self.batch or not state.decoding or state.stopping:
             return batch, 0.0
         return batch, first.ready_at + self._settings.patience - time.monotonic()
 
-    def _look_at(self, batch: list[_Photo]) -> None:
-        me, began = threading.get_ident(), time.monotonic()
-        with self._lock:
-            self._state.running[me] = began
+    def _look_at(self, batch: list[QueuedPhoto], lane: Lane) -> None:
+        began = time.monotonic()
         try:
             canvas = np.stack([photo.canvas for photo in batch if photo.canvas is not None])
-            raw = self._engine.infer(canvas, batch[0].name)
+            raw = self._lanes.engine(lane).infer(canvas, batch[0].name)
             taken = time.monotonic() - began
             fits = [photo.fit for photo in batch if photo.fit is not None]
             found = list(looks([photo.name for photo in batch], fits, raw, self._stream))
         except Exception as error:  # whatever an engine raises must not end the service
-            self._failed(batch, error)
+            self._failed(batch, lane, error)
             return
         finally:
             with self._lock:
-                self._state.running.pop(me, None)
+                self._ended(lane)
         self._measures.inferred(len(batch), taken)
         with self._lock:
             self._state.failures = 0
@@ -312,10 +277,22 @@ class Inspector:
             waited = began - photo.entered
             photo.future.set_result(Seen(look, fit.photo_width, fit.photo_height, photo.brightness, waited, taken))
 
-    def _failed(self, batch: list[_Photo], error: Exception) -> None:
+    def _begins(self, lane: Lane) -> None:
+        self._state.running[threading.get_ident()] = time.monotonic()
+        self._state.alone = lane is Lane.ALONE
+
+    def _ended(self, lane: Lane) -> None:
+        self._state.running.pop(threading.get_ident(), None)
+        if lane is Lane.ALONE:
+            self._state.alone = False
+            self._to_infer.notify_all()  # those who waited for the cores
+
+    def _failed(self, batch: list[QueuedPhoto], lane: Lane, error: Exception) -> None:
         if len(batch) > 1:  # one of them may be the cause
             for photo in batch:
-                self._look_at([photo])
+                with self._lock:
+                    self._begins(lane)
+                self._look_at([photo], lane)
             return
         reason = "no_numbers" if isinstance(error, EngineError) else type(error).__name__
         self._measures.engine_failed(reason, str(error))
@@ -326,7 +303,7 @@ class Inspector:
     def _try_again(self) -> None:
         """See whether an engine that failed works again, as no photo comes while the service is not ready."""
         try:
-            self._engine.infer(self._blank(1), "a grey photo")
+            self._lanes.engine(Lane.TOGETHER).infer(self._blank(1), "a grey photo")
         except Exception as error:  # as above
             self._measures.engine_failed(type(error).__name__, str(error))
         else:
@@ -337,15 +314,13 @@ class Inspector:
 
     def _warm_up(self) -> None:
         read_photo(encoded_grey(), self._settings.pixels, self._stream.imgsz, self._stride)  # loads the decoders
-        self._engine.infer(self._blank(1), "a grey photo")
-        if self._settings.batch is None:
-            self.batch = paying_batch(lambda size: self._engine.infer(self._blank(size), "a grey photo"))
+        self.batch = self._lanes.warm_up(self._blank, self._settings.batch)
 
     def _blank(self, size: int) -> NDArray[np.uint8]:
         side = -(-self._stream.imgsz // self._stride) * self._stride
         return np.full((size, side, side, 3), 114, dtype=np.uint8)
 
-    def _leave(self, photo: _Photo) -> None:
+    def _leave(self, photo: QueuedPhoto) -> None:
         """Free the place of a photo that is answered or given up."""
         with self._lock:
             self._state.places -= 1
@@ -357,13 +332,3 @@ class Inspector:
                     self._state.ready.remove(photo)
                     self._to_decode.notify()
         photo.data, photo.canvas = b"", None
-
-
-def _fail(photo: _Photo, error: InputError) -> None:
-    if photo.future.set_running_or_notify_cancel():
-        photo.future.set_exception(error)
-
-
-def _shape(photo: _Photo) -> tuple[int, int]:
-    assert photo.fit is not None  # for the type checker: it is ready
-    return photo.fit.shape

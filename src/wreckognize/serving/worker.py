@@ -23,6 +23,7 @@ from wreckognize.serving.app import create_app
 from wreckognize.serving.drift import Drift
 from wreckognize.serving.feedback_store import FeedbackLimits, FeedbackStore
 from wreckognize.serving.inspector import Inspector
+from wreckognize.serving.lanes import Lanes
 from wreckognize.serving.logs import JsonLog
 from wreckognize.serving.measures import Measures
 from wreckognize.serving.order import Order
@@ -63,10 +64,16 @@ def application(order: Order, bundle: Bundle, log: JsonLog) -> FastAPI:
     settings = replace(order.settings, decoders=order.settings.decoders or threads)
     measures = Measures(log)
     drift = Drift(bundle.manifest, log, folder=order.drift)
-    inspector = Inspector(bundle, bundle.open(threads=threads), settings, measures)
+    inspector = Inspector(bundle, _lanes(bundle, threads), settings, measures)
     limits = FeedbackLimits(corrections=order.feedback_most)
     feedback = None if order.feedback is None else FeedbackStore.at(order.feedback, limits)
     return create_app(inspector, settings, measures, drift, workers=order.workers, feedback=feedback)
+
+
+def _lanes(bundle: Bundle, threads: int) -> Lanes:
+    """A bundle's detector, and where it shares the cores among photos, another for a photo alone."""
+    together = bundle.open(threads=threads)
+    return Lanes(together, bundle.open(threads=threads, requests=1) if together.info.requests > 1 else None)
 
 
 def main(arguments: list[str]) -> int:
