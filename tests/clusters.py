@@ -16,6 +16,7 @@ import psutil
 os.environ.setdefault("RAY_AUTH_MODE", "token")
 os.environ.setdefault("RAY_agent_register_timeout_ms", "120000")  # on a busy machine a node dies of impatience
 os.environ.setdefault("RAY_AUTH_TOKEN", "0123456789abcdef" * 4)
+os.environ.setdefault("RAY_USAGE_STATS_REPORT_URL", "http://127.0.0.1:9")  # even to say that it reports nothing
 
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "nobody",

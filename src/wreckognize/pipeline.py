@@ -100,7 +100,7 @@ def run(
         scaling.executor_of(study, workspace.root, progress) as executor,
     ):
         _say(progress, workspace.notes)
-        run = Run(scaling.fetch(study, workspace.root, progress), workspace, progress, executor)
+        run = Run(study, workspace, progress, executor, scaling.fetch(study, workspace.root, progress))
 
         _photos(run, until, unlock)
         _record(run)
@@ -150,7 +150,7 @@ def search(
         scaling.executor_of(study, workspace.root, listener) as executor,
     ):
         _say(listener, workspace.notes)
-        run = Run(scaling.fetch(study, workspace.root, listener), workspace, listener, executor)
+        run = Run(study, workspace, listener, executor, scaling.fetch(study, workspace.root, listener))
         _photos(run, "split", None)
         for teacher in teachers:
             _advance(run, teacher, "train", teaches=True)
@@ -168,7 +168,7 @@ def _say(progress: Progress, notes: Sequence[str]) -> None:
 
 
 def _record(run: Run) -> None:
-    """The study as it is run -> ``study.yaml``; left alone where it says so already."""
+    """The study with nothing left to defaults -> ``study.yaml``; left alone where it says so already."""
     file, text = run.path("study.yaml"), run.study.resolved()
     if not file.exists() or file.read_text(encoding="utf-8") != text:
         atomic_write(file, text)

@@ -24,6 +24,7 @@ from typing import Any
 from wreckognize.errors import WorkspaceError
 from wreckognize.files import PART_SUFFIX, sha256_of, writing
 from wreckognize.holding import LOCK_FILE, hold, holder_of, is_locked, is_signed, sign
+from wreckognize.scale.published import REMEMBERED
 from wreckognize.state import (
     STATE_COPY,
     STATE_FILE,
@@ -35,7 +36,11 @@ from wreckognize.state import (
     read_state,
 )
 
-UNSEALED = ("search/", "review/")  # written by commands that do not hold the folder alone
+UNSEALED = (
+    "search/",
+    "review/",
+    REMEMBERED,
+)  # by commands that do not hold it alone; after the seal
 
 
 class Workspace:

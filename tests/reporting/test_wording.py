@@ -69,6 +69,26 @@ def test_settings_keep_all_but_the_folders_of_absolute_paths():
     }
 
 
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("s3://claims-of-jane/2026/front photos", "s3://…/front photos"),
+        ("s3://claims-of-jane/2026/normal", "s3://…/normal"),
+        ("s3://claims-of-jane", "s3://…/"),
+        ("https://jane:secret@storage.example.org:9000/", "https://…/"),
+        ("head-of-jane.example.org:6379", "…:6379"),
+        ("[fe80::1]:6379", "…:6379"),
+        ("auto", "auto"),
+        ("0.5:0.95", "0.5:0.95"),
+        ("sha256:9f86d0", "sha256:9f86d0"),
+    ],
+)
+def test_settings_name_no_machine(said, shown):
+    assert yaml.safe_load(hide_folders_in_yaml(yaml.safe_dump({"scale": {"address": said}}))) == {
+        "scale": {"address": shown}
+    }
+
+
 @given(st.text(max_size=400))
 def test_shown_text_is_bounded_and_has_no_control_characters(text: str):
     shown = visible(text, 50)

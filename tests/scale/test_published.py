@@ -15,6 +15,7 @@ from wreckognize import pipeline
 from wreckognize.errors import StorageError, UsageError
 from wreckognize.progress import Silent
 from wreckognize.scale.published import MANIFEST, REMEMBERED, Published
+from wreckognize.stages.verifying import verify
 from wreckognize.study import Study
 
 pytest.importorskip("pyarrow", reason="needs the extra [ray]: make cluster")
@@ -92,6 +93,7 @@ def test_another_machine_goes_on_where_one_stopped(s3, study, machine):
     assert edition == json.loads(
         s3.client.get_object(Bucket="photos", Key=f"runs/first/{MANIFEST}")["Body"].read()
     ), "nothing changed, so nothing was written"
+    assert verify(one).holds, "the note of what was copied is written after the seal"
 
 
 def test_two_machines_that_both_went_on_are_not_mixed(s3, study, machine):

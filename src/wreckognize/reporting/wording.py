@@ -18,6 +18,8 @@ _AS_IS = re.compile(r"(<(?:pre|bdi|q|style)\b.*?</(?:pre|bdi|q|style)>)", re.DOT
 # A folder path inside a sentence: /a/b or C:\a\b, not the tail of a URL, a fraction or a relative path.
 _POSIX_PATH = re.compile(r"(?<![\w.…~/:-])~?(?:/[^\s/'\"`,;:()<>]+){2,}/?")
 _WINDOWS_PATH = re.compile(r"(?<!\w)(?:[A-Za-z]:\\|\\\\)[^\s'\"`,;:()<>]+")
+_URL = re.compile(r"([a-z][a-z0-9+.-]*://)(?:.*/)?([^/]*)/?", re.DOTALL)
+_ADDRESS = re.compile(r"(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})")
 _TURNING = (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
 """Marks that turn the direction of a text round: with one, ``photo-gpj.exe`` reads as ``photo-exe.jpg``."""
 _CONTROL: dict[int, int | str] = {
@@ -157,7 +159,7 @@ def hide_folders(text: str) -> str:
 
 
 def hide_folders_in_yaml(text: str) -> str:
-    """A YAML document in which every value that is an absolute path keeps only its last part.
+    """A YAML document in which a value that is an absolute path or a URL keeps only its last part, an address its port.
 
     Raises:
         yaml.YAMLError: if ``text`` is not YAML.
@@ -169,6 +171,10 @@ def hide_folders_in_yaml(text: str) -> str:
         if isinstance(value, list):
             return [hidden(item) for item in value]
         if isinstance(value, str):
+            if address := _ADDRESS.fullmatch(value):
+                return f"…:{address[1]}"
+            if url := _URL.fullmatch(value):
+                return f"{url[1]}…/{url[2] if '/' in value.removeprefix(url[1]).rstrip('/') else ''}"
             for kind in (PurePosixPath, PureWindowsPath):
                 if kind(value).is_absolute():
                     return f"…/{kind(value).name}"

@@ -38,7 +38,7 @@ def collect(run: Run) -> None:
     def action() -> None:
         try:
             collected = collect_sources(
-                study.sources,
+                run.sources,
                 seed=study.seed,
                 progress=run.progress,
                 cache=run.path("cache"),
@@ -62,10 +62,10 @@ def collect(run: Run) -> None:
     inputs = {
         "revision": REVISIONS["collect"],
         "seed": study.seed,
-        "sources": [source.model_dump(mode="json", exclude={"split", "hard"}) for source in study.sources],
+        "sources": [source.model_dump(mode="json", exclude={"split", "hard"}) for source in run.sources],
         "pins": {source.name: source.split for source in study.sources},
         "reviews": [sha256_of(file) for file in study.reviews],
-        "files": tree_signature({path for source in study.sources for path in paths_read(source)}),
+        "files": tree_signature({path for source in run.sources for path in paths_read(source)}),
     }
     run.workspace.run_stage("collect", inputs, outputs, action)
 

@@ -12,7 +12,7 @@ import polars as pl
 from wreckognize.catalog import Catalog
 from wreckognize.inference.executor import Executor, Here
 from wreckognize.progress import Progress
-from wreckognize.settings import SystemSettings
+from wreckognize.settings import Source, SystemSettings
 from wreckognize.study import Study
 from wreckognize.study.weights import needs_trust, resolve_weights
 from wreckognize.workspace import Workspace
@@ -36,12 +36,26 @@ REVISIONS = {
 
 @dataclass(frozen=True)
 class Run:
-    """A study in its folder, and where to report."""
+    """A study in its folder, and where to report.
+
+    Attributes:
+        study: as it was written; photos may lie at URLs.
+        workspace: the folder.
+        progress: where to report.
+        executor: who looks at photos.
+        fetched: the sources with paths of this machine, where photos were brought from URLs.
+    """
 
     study: Study
     workspace: Workspace
     progress: Progress
-    executor: Executor = field(default_factory=Here)  # who looks at photos
+    executor: Executor = field(default_factory=Here)
+    fetched: tuple[Source, ...] | None = None
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The study's sources, every path of them on this machine."""
+        return self.study.sources if self.fetched is None else self.fetched
 
     def path(self, *parts: str) -> Path:
         """A path below the run's folder."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 from wreckognize.inference.executor import Executor, Here
 from wreckognize.progress import Progress
+from wreckognize.settings import Source
 from wreckognize.study import Study
 from wreckognize.urls import url_of
 from wreckognize.workspace import Workspace
@@ -27,15 +27,15 @@ def places_of(study: Study, root: Path) -> dict[str, str]:
     }
 
 
-def fetch(study: Study, root: Path, progress: Progress) -> Study:
-    """Bring photos that lie in object storage to the run's folder, and give the study with paths instead of URLs.
+def fetch(study: Study, root: Path, progress: Progress) -> tuple[Source, ...]:
+    """Bring photos that lie in object storage to the run's folder, and give the sources with paths instead of URLs.
 
     Raises:
         StorageError: no such bucket, no permission, or the storage keeps failing.
         UsageError: there is no photo below a URL.
     """
     if not places_of(study, root):
-        return study
+        return study.sources
     from wreckognize.collect.walk import PHOTO_SUFFIXES
     from wreckognize.scale.mirror import mirror
     from wreckognize.scale.storage import Storage
@@ -50,7 +50,7 @@ def fetch(study: Study, root: Path, progress: Progress) -> Study:
                 images[number] = _folder(root, source.name, number)
                 mirror(url, images[number], storage, progress, suffixes=PHOTO_SUFFIXES, name=source.name)
         sources.append(source.model_copy(update={"images": tuple(images)}))
-    return replace(study, sources=tuple(sources))
+    return tuple(sources)
 
 
 @contextmanager
