@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from watching import unwatched
 from wreckognize.processor import let_cores_go
 
 os.environ.update(let_cores_go())  # two test processes share the cores
@@ -44,6 +46,17 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from chaos.subject import tiny_network
 
     return tiny_network(tmp_path_factory.mktemp("weights") / "tiny.safetensors")
+
+
+@pytest.fixture
+def whole_watch() -> Iterator[None]:
+    """Of a test that watches for connections: says in its result what this machine does not let us watch.
+
+    The test itself has run by then, and failed if what could be watched was not quiet.
+    """
+    yield
+    if lacks := unwatched():
+        pytest.skip(f"ran, but was watched from within only: {lacks}")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

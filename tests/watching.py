@@ -3,6 +3,7 @@
 From within: an audit hook in every Python that the command starts (``sitecustomize``) writes down connections, name
 look-ups, requests and programs that install packages. From without, where the machine allows it: the command runs in a
 network namespace of its own, which has no way out, and under ``strace``, which sees what compiled code does, too.
+Where the machine does not allow it, ``unwatched`` says so, and the fixture ``whole_watch`` in the result of a test.
 """
 
 from __future__ import annotations
@@ -29,10 +30,29 @@ _CALLS = ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socke
           "smtplib.connect", "webbrowser.open")
 _STARTS = ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn")
 _PROGRAMS = {programs!r}
+_LOOPBACK = {loopback!r}
+_SENDS = ("socket.connect", "socket.sendto", "socket.sendmsg")
 
 def _inside(event, arguments):
     # Between processes of this machine, by a file: how loader workers hand over their batches.
-    return event in ("socket.connect", "socket.sendto", "socket.sendmsg") and arguments[0].family == 1  # AF_UNIX
+    if event in _SENDS and arguments[0].family == 1:  # AF_UNIX
+        return True
+    return _LOOPBACK and _is_here(event, arguments)
+
+def _is_here(event, arguments):
+    if event in _SENDS:
+        host = arguments[1][0] if arguments[1] else None  # none: it goes where its socket was connected to
+    elif event == "urllib.Request":
+        from urllib.parse import urlsplit
+        host = urlsplit(arguments[0]).hostname
+    elif event == "http.client.connect":
+        host = arguments[1]
+    elif event == "socket.getaddrinfo":
+        host = arguments[0]
+    else:
+        return False
+    host = host.decode() if isinstance(host, bytes) else host
+    return host in (None, "", "localhost", "::1", "0.0.0.0", "::") or host.startswith("127.")
 
 def _note(event, arguments):
     if event in _STARTS:
@@ -52,6 +72,15 @@ with open({seen!r}, "a") as seen:
 PROGRAMS = ["pip", "pip3", "uv", "conda", "curl", "wget", "git", "ssh"]
 _CALLS = "connect,sendto,sendmsg,sendmmsg,execve"
 _OUTSIDE = re.compile(r"sa_family=AF_INET6?\b")
+_LOOPBACK = re.compile(r'inet_addr\("(127\.|0\.0\.0\.0")|inet_pton\(AF_INET6, "(::1"|::ffff:127\.|::")')
+_NAMES = re.compile(r"sin6?_port=htons\(53\)")  # a resolver may sit on loopback; what it is asked goes further
+_LIFT = """
+import fcntl, os, socket, struct, sys
+with socket.socket() as any_socket:
+    fcntl.ioctl(any_socket, 0x8914, struct.pack("16sH14x", b"lo", 0x41))  # SIOCSIFFLAGS: up and running
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+"""A program that gives a new network namespace its loopback, then becomes the command."""
 _PROGRAM = re.compile(r'execve\("(?:[^"]*/)?([^"/]+)", \[(.*)\]')
 
 
@@ -79,17 +108,20 @@ class Watched:
         """Nothing left, nothing was looked up, nothing was installed, nothing was written into the home folder."""
         assert self.code == 0, self.output
         assert self.calls == "", self.calls
-        assert not self.outside, "\n".join(self.outside or [])
+        assert not self.outside, "\n".join(self.outside or [])  # None: `unwatched` says so
         assert self.home == []
 
 
-def watched(folder: Path, *command: str, timeout: float = 300, **variables: str) -> Watched:
+def watched(
+    folder: Path, *command: str, timeout: float = 300, loopback: bool = False, **variables: str
+) -> Watched:
     """Run a command in an environment that is all but empty: without CI, without pytest, with an empty home folder.
 
     Args:
         folder: where it runs; also takes what is watched.
         command: its words.
         timeout: in seconds.
+        loopback: whether it may speak to this machine itself by the network (a resolver there left out).
         variables: of its environment, besides.
     """
     site, home, notes = folder / "site", folder / "home", folder / "notes"
@@ -98,7 +130,12 @@ def watched(folder: Path, *command: str, timeout: float = 300, **variables: str)
         path.mkdir()
     log, seen, trace = notes / "calls.log", notes / "pythons.log", notes / "trace.log"
     hook = HOOK.format(
-        log=str(log), seen=str(seen), programs=PROGRAMS, stacks=f"{notes}/stacks-", patience=timeout * 0.9
+        log=str(log),
+        seen=str(seen),
+        programs=PROGRAMS,
+        stacks=f"{notes}/stacks-",
+        patience=timeout * 0.9,
+        loopback=loopback,
     )
     (site / "sitecustomize.py").write_text(hook)
     source = Path(__file__).parents[1] / "src"
@@ -113,7 +150,7 @@ def watched(folder: Path, *command: str, timeout: float = 300, **variables: str)
         **variables,
     }
     strace = _strace()
-    words = [*_alone(), *([*strace, "-o", str(trace)] if strace else []), *command]
+    words = [*_alone(loopback), *([*strace, "-o", str(trace)] if strace else []), *command]
     started = subprocess.Popen(
         words, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         text=True, errors="replace", start_new_session=True,
@@ -129,7 +166,7 @@ def watched(folder: Path, *command: str, timeout: float = 300, **variables: str)
         code=started.returncode,
         output=output,
         calls=log.read_text() if log.exists() else "",
-        outside=_gone_out(trace.read_text(errors="replace")) if strace else None,
+        outside=_gone_out(trace.read_text(errors="replace"), loopback) if strace else None,
         pythons=seen.read_text().splitlines() if seen.exists() else [],
         home=sorted(str(path.relative_to(home)) for path in home.rglob("*")),
     )
@@ -141,9 +178,11 @@ def python(program: str) -> list[str]:
 
 
 @cache
-def _alone() -> list[str]:
+def _alone(loopback: bool) -> list[str]:
     """Words that put a command into a network namespace with nothing in it; none where that is not allowed."""
     words = ["unshare", "--user", "--map-root-user", "--net"]
+    if loopback:
+        words += [sys.executable, "-I", "-S", "-c", _LIFT]
     return words if _works([*words, "true"]) else []
 
 
@@ -160,18 +199,28 @@ def _works(words: list[str]) -> bool:
         return False
 
 
-def watchers() -> str:
-    """Who watches on this machine, in words."""
-    ways = ["audit hooks", *(["strace"] if _strace() else []), *(["a network namespace"] if _alone() else [])]
-    return ", ".join(ways)
+def unwatched() -> str:
+    """What of the watch from without this machine lacks, in words; empty if nothing."""
+    lacks = []
+    if not _strace():
+        lacks.append("strace, which sees compiled code, is not installed or not allowed")
+    if not (_alone(False) and _alone(True)):
+        lacks.append("a network namespace without a way out (unshare --user --net) is not allowed")
+    return "; ".join(lacks)
 
 
-def _gone_out(trace: str) -> list[str]:
-    """The lines of a trace that speak of other machines (or of this one by the network), or of programs that fetch."""
+def _gone_out(trace: str, loopback: bool) -> list[str]:
+    """The lines of a trace that speak of other machines, or of programs that fetch.
+
+    Args:
+        trace: what strace wrote.
+        loopback: whether this machine, by the network, is no other machine.
+    """
     found = []
     for line in trace.splitlines():
         program = _PROGRAM.search(line)
         fetches = program and (program[1] in PROGRAMS or '"pip"' in program[2])
-        if _OUTSIDE.search(line) or (fetches and "= 0" in line):
+        here = loopback and _LOOPBACK.search(line) and not _NAMES.search(line)
+        if (_OUTSIDE.search(line) and not here) or (fetches and "= 0" in line):
             found.append(line)
     return found
