@@ -38,7 +38,7 @@ _BAND_TITLES = {
     ),
     "alarms": Text(
         en='with "to a person": photos without one answered "vehicle"',
-        ko="3단계 판정 시 차량 없는 사진을 '차량'으로 답한 비율",
+        ko="3단계 판정 시 차량 없는 사진을 '차량 있음'으로 답한 비율",
     ),
 }
 _VEHICLE = Text(
@@ -133,7 +133,7 @@ def _decision(manifest: Manifest) -> Text:
         cut = f"{manifest.threshold.value:g}"
         return Text(
             en=f'{score_en}"vehicle" from {cut} on, else "no vehicle" ({manifest.threshold.rule}).',
-            ko=f"{score_ko}{cut} 이상이면 '차량', 그보다 낮으면 '차량 없음'입니다.",
+            ko=f"{score_ko}{cut} 이상이면 '차량 있음', 그보다 낮으면 '차량 없음'입니다.",
         )
     return Text(en=score_en + _band_en(band), ko=score_ko + _band_ko(band))
 
@@ -146,8 +146,8 @@ def _band_en(band: PersonBand) -> str:
 
 def _band_ko(band: PersonBand) -> str:
     low = f"{band.low:g} 미만이면 '차량 없음'" if band.low is not None else "'차량 없음'으로 답하지 않음"
-    high = f"{band.high:g} 이상이면 '차량'" if band.high is not None else "'차량'으로 답하지 않음"
-    return f"{low}, {high}, 나머지는 '담당자 확인'입니다."
+    high = f"{band.high:g} 이상이면 '차량 있음'" if band.high is not None else "'차량 있음'으로 답하지 않음"
+    return f"{low}, {high}, 나머지는 '사람이 확인해야 함'입니다."
 
 
 def _parity(comparison: Comparison) -> Text:
@@ -189,7 +189,7 @@ def _limits(source: Source, manifest: Manifest, comparison: Comparison) -> Itera
             + "; ".join(
                 why for cut, why in ((band.low, third.why_low), (band.high, third.why_high)) if cut is None
             ),
-            ko="보정 사진이 부족하여 한 가지 판정은 내리지 않으며, 해당 사진은 담당자에게 넘어갑니다.",
+            ko="약속한 오류 한도를 지키는 기준값을 찾지 못해 한 가지 판정은 내리지 않으며, 해당 사진은 담당자에게 넘어갑니다.",
         )
     if comparison.remark:
         yield Text(
