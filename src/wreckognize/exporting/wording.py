@@ -189,7 +189,8 @@ def _limits(source: Source, manifest: Manifest, comparison: Comparison) -> Itera
             + "; ".join(
                 why for cut, why in ((band.low, third.why_low), (band.high, third.why_high)) if cut is None
             ),
-            ko="약속한 오류 한도를 지키는 기준값을 찾지 못해 한 가지 판정은 내리지 않으며, 해당 사진은 담당자에게 넘어갑니다.",
+            ko="약속한 오류 한도를 지키는 기준값을 찾지 못해 한 가지 판정은 내리지 않으며, 해당 사진은 담당자에게 "
+            "넘어갑니다.",
         )
     if comparison.remark:
         yield Text(
