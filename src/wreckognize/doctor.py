@@ -22,12 +22,14 @@ from wreckognize.study.engines import EXPORT_MODULES, INSTALL
 from wreckognize.study.paths import count_files, matches
 from wreckognize.study.weights import needs_trust, starter_path
 from wreckognize.urls import url_of
+from wreckognize.weightfiles import is_graph
 
 _PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".heic", ".heif")
 _COUNTED = 100_000  # files in a folder; what lies beyond is not worth the wait
 _GIB = 2**30
 _NETWORK_MB = {"n": 7, "s": 23, "m": 52, "l": 88, "x": 137}  # yolov8 checkpoints, half precision
 _CHECKPOINTS = 6  # times a network's size: last and best with optimizer and averages, and the best exported
+_TEACHER = "teacher"
 _PHOTO_BYTES = 20_000  # a photo in the run's folder: features, boxes, links
 
 
@@ -212,7 +214,7 @@ def _weights(study: Study) -> list[tuple[str, str]]:
     """Who uses which weights: the teachers that are asked, then the systems."""
     asked = [system.teacher for system in study.systems if system.trained]
     teachers = dict.fromkeys(teacher.weights for teacher in asked if isinstance(teacher, TeacherSettings))
-    users = [("teacher", weights) for weights in teachers]
+    users = [(_TEACHER, weights) for weights in teachers]
     return users + [(system.name, system.weights) for system in study.systems]
 
 
@@ -225,7 +227,10 @@ def _weights_check(name: str, weights: str) -> Check:
         return Check(label, None, "starter", "a tiny detector trained on drawn cars: for a first try only")
     if needs_trust(Path(weights)):
         return Check(label, None, f"{weights}: more than data, opened because you trust it", "prefer .safetensors")
-    return Check(label, True, f"{weights} ({_megabytes(weights):.1f} MB)")
+    found = f"{weights} ({_megabytes(weights):.1f} MB)"
+    if is_graph(weights) and name == _TEACHER:
+        return Check(label, None, found, "it gives no embeddings to compare photos by; see docs/weights.md")
+    return Check(label, True, found)
 
 
 def _megabytes(weights: str) -> float:

@@ -15,11 +15,8 @@ from wreckognize.detectors.port import Calibration, OutOfMemory, VehicleReading
 from wreckognize.detectors.second_look import SecondLook
 from wreckognize.detectors.ultralytics import (
     UltralyticsDetector,
-    build_model,
-    import_library,
     load_network,
     open_detector,
-    save_network,
 )
 from wreckognize.errors import MissingExtraError, UsageError, WeightsError
 
@@ -36,31 +33,6 @@ def assert_same(left, right, atol=1e-4):
     np.testing.assert_allclose(left.confidences, right.confidences, atol=atol)
     np.testing.assert_allclose(left.features, right.features, atol=atol, rtol=1e-3)
     assert {array.dtype for array in (left.boxes, left.confidences, left.features)} == {np.dtype(np.float32)}
-
-
-@pytest.fixture(scope="module")
-def four_classes(tmp_path_factory):
-    """A tiny network of four classes whose answers differ from place to place (fresh weights fade to nothing)."""
-    import_library()
-    import torch
-    from ultralytics.nn.tasks import yaml_model_load
-
-    architecture = yaml_model_load("yolov8n.yaml") | {"scales": {"t": [0.33, 0.0625, 1024]}, "scale": "t"}
-    torch.manual_seed(5)
-    model = build_model(architecture, 4)
-    norms = [module for module in model.modules() if isinstance(module, torch.nn.BatchNorm2d)]
-    with torch.no_grad():
-        for norm in norms:
-            norm.momentum = 1.0  # take the statistics of the one batch below
-        model.train()(torch.rand(8, 3, 64, 96))
-        for branch in model.model[-1].cv3:
-            branch[-1].weight.normal_()
-            branch[-1].bias.fill_(-1.0)
-    model.eval()
-    model.names = dict(enumerate(("boat", "car", "bus", "cat")))
-    file = tmp_path_factory.mktemp("four") / "four.safetensors"
-    save_network(model, file, imgsz=64)
-    return file
 
 
 @pytest.fixture(scope="module")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 
 import pytest
 
 from wreckognize.errors import MissingExtraError, WeightsError
-from wreckognize.weightfiles import require_own_folder, require_whole
+from wreckognize.weightfiles import require_whole
+from wreckognize.weightfiles.graphs import read_whole
 
 onnx = pytest.importorskip("onnx")
 
@@ -71,17 +73,25 @@ def test_a_file_outside_its_folder_is_refused(tmp_path, location, where):
     (tmp_path / "model" / "link").symlink_to(tmp_path / "secret")
     (tmp_path / "model" / "linked").symlink_to(tmp_path)
     with pytest.raises(WeightsError, match="outside its folder"):
-        require_own_folder(written(tmp_path / "model", location=location, **where))
+        read_whole(written(tmp_path / "model", location=location, **where))
 
 
-def test_a_file_of_its_own_passes(tmp_path):
-    require_own_folder(written(tmp_path))
+@pytest.mark.parametrize(
+    "where", [{}, {"deep": True}, {"attribute": True}], ids=["graph", "graph in a graph", "constant"]
+)
+def test_a_whole_file_passes_and_one_with_its_tensors_beside_it_says_how_to_join_them(tmp_path, where):
+    path = written(tmp_path, **where)
+    data, said = read_whole(path)
+    assert data == path.read_bytes()
+    assert said.graph.node
+    path = written(tmp_path, location="sub/model.data", **where)
+    with pytest.raises(WeightsError, match=r"tensors lie in another one: 'sub/model.data'") as refused:
+        read_whole(path)
     (tmp_path / "sub").mkdir()
-    path = written(tmp_path, location="sub/model.data")
-    with pytest.raises(WeightsError, match="is not beside it"):
-        require_own_folder(path)
     (tmp_path / "sub" / "model.data").write_bytes(bytes(8))
-    require_own_folder(path)
+    command = refused.value.remedy.partition('python -c "')[2].removesuffix('"').replace("FILE", "model")
+    subprocess.run([sys.executable, "-c", command], cwd=tmp_path, check=True)
+    read_whole(tmp_path / "one.onnx")
 
 
 @pytest.mark.parametrize("where", [{}, {"deep": True}, {"attribute": True}], ids=str)
@@ -99,25 +109,34 @@ def test_a_key_whose_length_is_written_longer_than_need_be_is_seen(tmp_path):
         require_whole(plain.replace(key, b"\x0a\x88\x00location"), tmp_path)
 
 
+def test_a_compiled_program_in_a_graph_of_our_own_is_seen(tmp_path):
+    from onnx import helper
+
+    graph = helper.make_graph([helper.make_node("EPContext", [], ["y"], domain="com.microsoft")], "g", [], [])
+    with pytest.raises(WeightsError, match="reads from another file"):
+        require_whole(helper.make_model(graph).SerializeToString(), tmp_path)
+
+
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"<html>", b"\xff" * 100])
 def test_what_is_no_graph_is_refused(tmp_path, content):
     (tmp_path / "a.onnx").write_bytes(content)
     with pytest.raises(WeightsError, match="not an ONNX file"):
-        require_own_folder(tmp_path / "a.onnx")
+        read_whole(tmp_path / "a.onnx")
 
 
 def test_sizes_are_bounded_and_the_package_is_named(tmp_path, monkeypatch):
     from wreckognize.weightfiles import graphs
 
-    monkeypatch.setattr(graphs, "MAX_FILE", 10)
-    with pytest.raises(WeightsError, match="larger than the format"):
-        require_own_folder(written(tmp_path))
     path = written(tmp_path)
+    monkeypatch.setattr(graphs, "MAX_FILE", 10)
+    with pytest.raises(WeightsError, match="larger than"):
+        read_whole(path)
+    monkeypatch.undo()
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(MissingExtraError, match="export"):
-        require_own_folder(path)
+        read_whole(path)
 
 
 @pytest.mark.photos
 def test_a_published_graph_passes(shared):
-    require_own_folder(shared / "weights" / "yolox_nano.onnx")
+    read_whole(shared / "weights" / "yolox_nano.onnx")

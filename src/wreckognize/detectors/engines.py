@@ -14,6 +14,7 @@ from wreckognize.detectors.second_look import MARGIN, SecondLook
 from wreckognize.errors import UsageError
 from wreckognize.processor import tensorrt_here
 from wreckognize.settings import ENGINE_PRECISIONS
+from wreckognize.weightfiles import is_graph
 
 _PACKAGES: dict[EngineName, tuple[str, ...]] = {
     "torch": ("torch",),
@@ -102,7 +103,8 @@ def open_engine(
     """Load weights and make them a vehicle detector on an engine.
 
     Args:
-        weights: as `wreckognize.detectors.ultralytics.load_network` reads them.
+        weights: as `wreckognize.detectors.ultralytics.load_network` reads them; or an ONNX file as Ultralytics exports
+            it, which runs on ONNX Runtime only.
         choice: the engine, its precision, and where to look twice.
         classes: read as vehicle where the weights know several classes.
         merge: how their scores become one.
@@ -119,6 +121,8 @@ def open_engine(
     offered = ENGINE_PRECISIONS[choice.engine]
     if choice.precision not in offered:
         raise UsageError(f"{choice.engine} offers no {choice.precision}", remedy=f"choose {' or '.join(offered)}")
+    if is_graph(weights):
+        return _open_graph(weights, choice, classes, merge, device)
     from wreckognize.detectors.ultralytics import UltralyticsDetector, load_as_vehicle_detector
 
     network, reading = load_as_vehicle_detector(weights, classes, merge)
@@ -151,6 +155,21 @@ def open_engine(
     if choice.precision == "float32" or not choice.thresholds:
         return detector
     return SecondLook(detector, opened("float32"), choice.thresholds, choice.margin)
+
+
+def _open_graph(
+    weights: str, choice: Choice, classes: Sequence[str], merge: Merge, device: str | int | None
+) -> Detector:
+    if choice.engine != "onnxruntime":
+        raise UsageError(
+            f"{choice.engine} cannot run an ONNX file",
+            where=weights,
+            remedy="choose onnxruntime, or give the .pt or .safetensors file",
+        )
+    _require_cpu(choice.engine, device)
+    from wreckognize.detectors.exported import ExportedDetector
+
+    return ExportedDetector(Path(weights), classes, merge)
 
 
 def _require_cpu(engine: EngineName, device: str | int | None) -> None:

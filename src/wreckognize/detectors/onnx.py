@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 TENSORRT, CUDA = "TensorrtExecutionProvider", "CUDAExecutionProvider"
 """ONNX Runtime's names of them."""
+CPU = f"CPU ({platform.machine()})"
+"""The device, as it is recorded."""
 _QUIET = 3  # errors only
 
 
@@ -42,35 +44,21 @@ class OnnxDetector:
     def __init__(
         self, graph: bytes, source: GraphSource, *, threads: int | None = None, gpu: bool = False
     ) -> None:
-        onnxruntime = _import_onnxruntime()
         threads = threads or processor.cpu_threads()
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = _QUIET
-        if gpu:
-            require_tensorrt()
-        providers = [TENSORRT, CUDA] if gpu else ["CPUExecutionProvider"]
-        try:
-            self._session: Any = onnxruntime.InferenceSession(graph, options, providers=providers)
-        except Exception as error:  # its errors have no base of their own
-            raise EngineError(
-                f"ONNX Runtime cannot load the graph ({str(error).splitlines()[0]})",
-                where=source.weights,
-                remedy="export it again",
-            ) from error
+        self._session = open_session(graph, source.weights, threads=threads, gpu=gpu)
         if gpu and TENSORRT not in self._session.get_providers():  # it falls back to others without an error
             raise UsageError(
                 "ONNX Runtime has TensorRT, but cannot start it here",
                 remedy="check the GPU's driver and the TensorRT libraries, or export with `--to onnx`",
             )
         self._info = DetectorInfo(
-            engine=f"onnxruntime {metadata.version(_distribution())}" + (" (TensorRT)" if gpu else ""),
+            engine=engine_name() + (" (TensorRT)" if gpu else ""),
             weights=source.weights,
             weights_sha256=source.weights_sha256,
             random_weights=source.random_weights,
             names=source.names,
             stride=source.stride,
-            device="GPU" if gpu else f"CPU ({platform.machine()})",
+            device="GPU" if gpu else CPU,
             precision="float32",
             threads=threads,
         )
@@ -101,6 +89,42 @@ class OnnxDetector:
     def infer(self, batch: NDArray[np.uint8]) -> RawDetections:
         """Look at a batch, ``(B, H, W, 3) uint8`` BGR; see `RawDetections` for what comes back."""
         return RawDetections(*self._session.run(list(OUTPUTS), {INPUT: np.ascontiguousarray(batch)}))
+
+
+def open_session(graph: bytes, where: str, *, threads: int, gpu: bool = False) -> Any:
+    """An ``InferenceSession`` of ONNX Runtime.
+
+    Args:
+        graph: an ONNX file's bytes; it names no other file, see `wreckognize.weightfiles`.
+        where: for the error.
+        threads: cores it may use.
+        gpu: by TensorRT or CUDA.
+
+    Raises:
+        MissingExtraError: ONNX Runtime is not installed.
+        UsageError: TensorRT is asked for, and is not to be had.
+        EngineError: the graph cannot be loaded.
+    """
+    onnxruntime = _import_onnxruntime()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = _QUIET
+    if gpu:
+        require_tensorrt()
+    providers = [TENSORRT, CUDA] if gpu else ["CPUExecutionProvider"]
+    try:
+        return onnxruntime.InferenceSession(graph, options, providers=providers)
+    except Exception as error:  # its errors have no base of their own
+        raise EngineError(
+            f"ONNX Runtime cannot load the graph ({str(error).splitlines()[0]})",
+            where=where,
+            remedy="export it again",
+        ) from error
+
+
+def engine_name() -> str:
+    """ONNX Runtime and its version, as it is recorded."""
+    return f"onnxruntime {metadata.version(_distribution())}"
 
 
 def missing_for_tensorrt() -> str | None:

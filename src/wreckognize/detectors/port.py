@@ -15,6 +15,9 @@ EngineName = Literal["torch", "compiled", "openvino", "onnxruntime", "tensorrt"]
 Precision = Literal["float32", "bfloat16", "float16", "int8"]
 """Number format of the network's layers. Boxes and confidences are worked out in float32 from what they give."""
 
+GREY = 114
+"""Of the padding round a photo: what YOLO networks are trained with."""
+
 
 @dataclass(frozen=True, slots=True)
 class VehicleReading:
@@ -69,7 +72,8 @@ class RawDetections:
     Attributes:
         boxes: ``(B, A, 4) float32`` xyxy pixels of the letterboxed input; A candidates a photo.
         confidences: ``(B, A) float32`` vehicle confidence after `VehicleReading`.
-        features: ``(B, D) float32`` backbone features pooled over the photo, not normalised.
+        features: ``(B, D) float32`` backbone features pooled over the photo, not normalised. D is 0 where a detector
+            gives none.
     """
 
     boxes: NDArray[np.float32]

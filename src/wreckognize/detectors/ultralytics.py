@@ -35,6 +35,7 @@ from wreckognize.files import atomic_write
 from wreckognize.home import NO_REPORTS
 from wreckognize.processor import cpu_threads as cpu_threads
 from wreckognize.processor import has_bfloat16, let_cores_go
+from wreckognize.weightfiles import is_graph
 
 if TYPE_CHECKING:
     import torch
@@ -148,6 +149,12 @@ def load_network(weights: str) -> Network:
         return _from_safetensors(path)
     if path.suffix == ".pt":
         return _from_checkpoint(path)
+    if is_graph(weights):
+        raise WeightsError(
+            "an ONNX file runs as it is; it can be neither trained nor exported again",
+            where=weights,
+            remedy="give the .pt or .safetensors file that it was exported from",
+        )
     raise WeightsError(
         f"weights of the kind {path.suffix or 'without an extension'!r} cannot be read",
         where=weights,

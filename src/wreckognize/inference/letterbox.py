@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from wreckognize import boxes as bx
 from wreckognize.boxes import Boxes
-
-_GREY = 114  # the padding YOLO networks are trained with
+from wreckognize.detectors.port import GREY
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +67,8 @@ class Fit:
     def apply_to(self, photo: NDArray[np.uint8], canvas: NDArray[np.uint8]) -> None:
         """As `apply`, into ``canvas``, ``(height, width, 3)``: a place in a batch."""
         right, bottom = self.left + self.scaled_width, self.top + self.scaled_height
-        canvas[: self.top] = canvas[bottom:] = _GREY
-        canvas[self.top : bottom, : self.left] = canvas[self.top : bottom, right:] = _GREY
+        canvas[: self.top] = canvas[bottom:] = GREY
+        canvas[self.top : bottom, : self.left] = canvas[self.top : bottom, right:] = GREY
         inner = canvas[self.top : bottom, self.left : right]
         if photo.shape[:2] == inner.shape[:2]:
             inner[:] = photo

@@ -19,6 +19,7 @@ from wreckognize.settings import ENGINE_PRECISIONS
 from wreckognize.stages.finished import Finished, finished_system, usable_weights
 from wreckognize.stages.looking import Looker
 from wreckognize.study.weights import STARTER, is_random
+from wreckognize.weightfiles import exported_graph, is_graph
 
 DEFAULT_THRESHOLD, DEFAULT_IMGSZ = 0.10, 640
 
@@ -119,9 +120,10 @@ def model_of(named: Path, wishes: Wishes) -> Model:
             where="--to-a-person",
             remedy="name a bundle, or a system of a run, e.g. runs/STUDY/systems/ver6",
         )
+    weights = usable_weights(str(named), Path.cwd(), wishes.trust)
     plain = Finished(
-        weights=usable_weights(str(named), Path.cwd(), wishes.trust),
-        imgsz=DEFAULT_IMGSZ,
+        weights=weights,
+        imgsz=(exported_graph(Path(weights)).side if is_graph(weights) else None) or DEFAULT_IMGSZ,
         classes=("car", "bus", "truck"),
         merge="max",
         threshold=DEFAULT_THRESHOLD,
@@ -187,12 +189,15 @@ def _of_system(system: Finished, wishes: Wishes) -> Model:
     third = system.third_answer if wishes.to_a_person else None
     band = None if third is None else Band(third.low, third.high)
     rule = Rule(system.threshold if wishes.threshold is None else wishes.threshold, band)
-    engine = cast("EngineName", wishes.engine or "torch")
+    imgsz = wishes.imgsz or system.imgsz
+    graph = is_graph(system.weights)
+    if graph:
+        _check_graph(system.weights, imgsz, wishes)
+    engine = cast("EngineName", wishes.engine or ("onnxruntime" if graph else "torch"))
     choice = Choice(engine, "float16" if engine == "tensorrt" else "float32")
     note = ""
     if third is not None and not rule.thresholds:
         note = f"every photo goes to a person: {third.why_low}; {third.why_high}"
-    imgsz = wishes.imgsz or system.imgsz
     weights = system.weights if is_random(system.weights) else sha256_of(Path(system.weights))[:12]
     return Model(
         opener=Looker(system.weights, imgsz, system.classes, system.merge, choice=choice),
@@ -201,6 +206,23 @@ def _of_system(system: Finished, wishes: Wishes) -> Model:
         version=weights,
         note=note,
     )
+
+
+def _check_graph(weights: str, imgsz: int, wishes: Wishes) -> None:
+    """An ONNX file runs on one engine, and perhaps at one size."""
+    if wishes.engine not in (None, "onnxruntime"):
+        raise UsageError(
+            f"{wishes.engine} cannot run an ONNX file",
+            where="--engine",
+            remedy="leave it out, or give onnxruntime",
+        )
+    wanted = exported_graph(Path(weights)).misfit(imgsz)
+    if wanted:
+        raise UsageError(
+            f"photos of {imgsz} pixels, where the ONNX file takes {wanted}",
+            where="--imgsz",
+            remedy="give that, or export the graph again with dynamic=True",
+        )
 
 
 def _low_enough(settings: StreamSettings, rule: Rule) -> StreamSettings:

@@ -179,6 +179,12 @@ def find_links(run: Run, *, embeddings: bool) -> Links:
         notes.append("Photos were not compared by the teacher's embeddings: no system learns from the teacher.")
     else:
         table = pl.read_parquet(run.path("teacher", "embeddings.parquet"))
+        if _gives_none(table):
+            notes.append(
+                "Photos were not compared by the teacher's embeddings: it is an ONNX file, which gives none. Name its "
+                ".pt or .safetensors file as the teacher to have photos compared so."
+            )
+            return Links(links_of(photos, joins), pairs, tuple(notes))
         near = near_embeddings(table, settings.cosine, blank)
         lumped = too_coarse(near)
         if lumped is None:
@@ -191,6 +197,11 @@ def find_links(run: Run, *, embeddings: bool) -> Links:
                 "`groups: {cosine: ...}` may help."
             )
     return Links(links_of(photos, joins), pairs, tuple(notes))
+
+
+def _gives_none(embeddings: pl.DataFrame) -> bool:
+    """Whether the teacher looked at photos, and gave no embedding of any."""
+    return embeddings.height > 0 and embeddings.get_column("embedding").list.len().max() == 0
 
 
 def _pairs(photos: pl.DataFrame, key: str) -> int:

@@ -40,6 +40,7 @@ from wreckognize.study.problems import NAME_IN_WORDS, Problems, show
 from wreckognize.study.reader import Key
 from wreckognize.study.training import check_train_settings
 from wreckognize.study.weights import absolute_weights
+from wreckognize.weightfiles import is_graph
 
 _SOURCES: dict[str, type[SourceBase]] = {
     get_args(kind.model_fields["type"].annotation)[0]: kind
@@ -222,7 +223,8 @@ class _Builder:
         teacher = self.problems.validated(TeacherSettings, raw, key)
         if teacher is None:
             return None
-        return teacher.model_copy(update={"weights": absolute_weights(teacher.weights, self.folder)})
+        weights = absolute_weights(teacher.weights, self.folder)
+        return teacher.model_copy(update={"weights": weights, **_engine_of(weights, raw)})
 
     def systems(self, raw: Any, teacher: TeacherSettings) -> tuple[tuple[Key, SystemSettings], ...]:
         if not isinstance(raw, dict) or not raw:
@@ -283,7 +285,10 @@ class _Builder:
         system = self.problems.validated(SystemSettings, values, key)
         if system is None:
             return None
-        return system.model_copy(update={"weights": absolute_weights(system.weights, self.folder)})
+        weights = absolute_weights(system.weights, self.folder)
+        engine = {} if trained else _engine_of(weights, merged["predict"])
+        predict = system.predict.model_copy(update=engine)
+        return system.model_copy(update={"weights": weights, "predict": predict})
 
     def recipe(self, raw: Any, key: Key) -> Recipe | None:
         if isinstance(raw, str) and raw in RECIPES:
@@ -300,7 +305,15 @@ class _Builder:
         """A system's own teacher: another system, or the study's with some fields changed."""
         if "system" in own:
             return self.problems.validated(SystemAsTeacher, own, key)
-        return self.teacher({**study.model_dump(exclude_unset=True), **own}, key) if own else None
+        inherited = study.model_dump(exclude_unset=True)
+        if "weights" in own and is_graph(study.weights):
+            inherited.pop("engine", None)  # of that graph
+        return self.teacher({**inherited, **own}, key) if own else None
+
+
+def _engine_of(weights: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The one engine that runs an ONNX file, where none was asked for."""
+    return {"engine": "onnxruntime"} if is_graph(weights) and "engine" not in given else {}
 
 
 def _labels(

@@ -1,6 +1,6 @@
 """A study against the world: folders, weights, extras, the training library; and its parts against each other.
 
-Nothing is written and no library is imported.
+Nothing is written, and no library that runs networks is imported.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from wreckognize.catalog import ROLES, SPLITS
-from wreckognize.errors import WeightsError
+from wreckognize.errors import MissingExtraError, WeightsError
 from wreckognize.settings import (
     CocoSource,
     ScaleSettings,
@@ -22,13 +22,14 @@ from wreckognize.settings import (
     YoloSource,
 )
 from wreckognize.study.build import Draft
-from wreckognize.study.engines import check_engine
+from wreckognize.study.engines import check_engine, check_graph
 from wreckognize.study.paths import holds_files, is_glob, matches
 from wreckognize.study.problems import Problems, show
 from wreckognize.study.reader import Key
 from wreckognize.study.training import missing_modules
-from wreckognize.study.weights import resolve_weights
+from wreckognize.study.weights import KINDS_IN_WORDS, resolve_weights
 from wreckognize.urls import SCHEMES, scheme_of, url_of
+from wreckognize.weightfiles import is_graph
 
 _ADDRESS = re.compile(r"auto|(?!ray:)[^/\s]+:[0-9]{1,5}")
 
@@ -174,7 +175,15 @@ def check_system_weights(
     trust: Collection[str],
 ) -> None:
     """The weights of one system are there, and those of its teacher if that is not the study's (``common``)."""
-    _check_weights(system.weights, (*key, "weights"), folder, problems, trust)
+    if system.trained and is_graph(system.weights):
+        problems.add(
+            (*key, "weights"),
+            f"an ONNX file, which cannot be trained: {system.weights}",
+            "a .pt or .safetensors file",
+            "give the file that it was exported from, or use `recipe: baseline`",
+        )
+    else:
+        _check_weights(system.weights, (*key, "weights"), folder, problems, trust)
     teacher = system.teacher
     if system.trained and isinstance(teacher, TeacherSettings) and teacher != common:
         _check_weights(teacher.weights, (*key, "teacher", "weights"), folder, problems, trust)
@@ -184,10 +193,14 @@ def check_engines(draft: Draft, problems: Problems) -> None:
     """Engines of all systems and all teachers are there."""
     common = draft.teacher or TeacherSettings()
     check_engine(common, ("teacher",), problems)
+    check_graph(common.weights, common, common.imgsz, ("teacher",), problems)
     for key, system in draft.systems:
         check_engine(system.predict, (*key, "predict"), problems)
+        if not system.trained:
+            check_graph(system.weights, system.predict, system.predict_imgsz, (*key, "predict"), problems)
         if isinstance(system.teacher, TeacherSettings) and system.teacher != common:
             check_engine(system.teacher, (*key, "teacher"), problems)
+            check_graph(system.teacher.weights, system.teacher, system.teacher.imgsz, (*key, "teacher"), problems)
 
 
 def _check_weights(text: str, key: Key, folder: Path, problems: Problems, trust: Collection[str]) -> None:
@@ -195,7 +208,9 @@ def _check_weights(text: str, key: Key, folder: Path, problems: Problems, trust:
         resolve_weights(text, folder, trust)
     except WeightsError as error:
         found = f"{error.what}: {error.where}"
-        problems.add(key, found, "a .pt or .safetensors file", error.remedy)
+        problems.add(key, found, KINDS_IN_WORDS, error.remedy)
+    except MissingExtraError as error:
+        problems.add(key, error.what, f"the extra [{error.extra}]", error.remedy)
 
 
 def check_limits(system: SystemSettings, key: Key, sources: Collection[str], problems: Problems) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
+from pathlib import Path
 
 from wreckognize import processor
+from wreckognize.errors import UsageError
 from wreckognize.settings import EngineSettings, PredictSettings
 from wreckognize.study.problems import Problems
 from wreckognize.study.reader import Key
+from wreckognize.weightfiles import exported_graph, is_graph
 
 EXPORT_MODULES = ("onnx", "onnxruntime", "openvino", "nncf")
 """Modules that the extra ``[export]`` brings."""
@@ -39,3 +42,34 @@ def check_engine(settings: EngineSettings, key: Key, problems: Problems) -> None
     if wanted and device not in (None, "cpu"):
         found, remedy = f"{device} with the engine {settings.engine}", "delete `device`, or use `engine: torch`"
         problems.add((*key, "device"), found, "cpu: this engine runs on the CPU", remedy)
+
+
+def check_graph(weights: str, settings: EngineSettings, imgsz: int, key: Key, problems: Problems) -> None:
+    """Weights that are an ONNX file run on the one engine that can, at a size that they take.
+
+    Args:
+        weights: absolute path; a file that cannot be used is said elsewhere.
+        settings: of the engine.
+        imgsz: longest side in pixels that photos are scaled to.
+        key: of the section that holds both.
+        problems: where to say it.
+    """
+    if not is_graph(weights):
+        return
+    if settings.engine != "onnxruntime":
+        found = f"{settings.engine}, with an ONNX file as weights"
+        problems.add(
+            (*key, "engine"), found, "onnxruntime", "delete `engine`, or give the .pt or .safetensors file"
+        )
+    elif settings.precision != "float32":
+        found = f"{settings.precision}, with an ONNX file as weights"
+        problems.add(
+            (*key, "precision"), found, "float32: a graph is run as it was exported", "delete `precision`"
+        )
+    try:
+        wanted = exported_graph(Path(weights)).misfit(imgsz)
+    except (OSError, ValueError, UsageError):
+        return
+    if wanted:
+        remedy = "change `imgsz`, or export the graph again with dynamic=True"
+        problems.add((*key, "imgsz"), str(imgsz), wanted, remedy)

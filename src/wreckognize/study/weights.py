@@ -10,10 +10,13 @@ from pathlib import Path
 from wreckognize.errors import WeightsError
 from wreckognize.fetching import FILES
 from wreckognize.study.paths import absolute
-from wreckognize.weightfiles import Refusal, refusal_of, refused_checkpoint, trusted
+from wreckognize.weightfiles import Refusal, exported_graph, is_graph, refusal_of, refused_checkpoint, trusted
 
 STARTER = "starter"
 """The small detector that ships with the package."""
+
+KINDS = (".pt", ".safetensors", ".onnx")
+KINDS_IN_WORDS = "a .pt, .safetensors or .onnx file"
 
 _ARCHITECTURE = re.compile(r"yolov8[nsmlx]\.yaml")
 
@@ -38,7 +41,8 @@ def resolve_weights(text: str, folder: Path, trust: Collection[str] = ()) -> Pat
 
     Args:
         text: ``starter``; ``yolov8{n,s,m,l,x}.yaml``, an architecture with random weights; or the path of a
-            ``.pt`` or ``.safetensors`` file (with its card beside it), absolute or below ``folder``.
+            ``.pt`` or ``.safetensors`` file (with its card beside it), or of an ``.onnx`` file as Ultralytics exports
+            detectors, absolute or below ``folder``.
         folder: the study file's.
         trust: ``sha256:...`` of pickle checkpoints that may be opened whatever they hold.
 
@@ -46,17 +50,18 @@ def resolve_weights(text: str, folder: Path, trust: Collection[str] = ()) -> Pat
         The file's absolute path, or the architecture's name as it was given.
 
     Raises:
-        WeightsError: the file is not there, is empty, cannot be read, is of another kind, or is a pickle that is more
-            than data.
+        WeightsError: the file is not there, is empty, cannot be read, is of another kind, is a pickle that is more
+            than data, or an ONNX graph that cannot be used.
+        MissingExtraError: an ONNX graph is named, and the package to read it is not installed.
     """
     if is_random(text):
         return text
     path = starter_path() if text == STARTER else absolute(text, folder)
-    if path.suffix not in (".pt", ".safetensors"):
+    if path.suffix not in KINDS:
         raise WeightsError(
             f"weights of the kind {path.suffix or 'without an extension'!r}",
             where=text,
-            remedy="give a .pt or .safetensors file, `starter`, or `yolov8n.yaml` for random weights",
+            remedy=f"give {KINDS_IN_WORDS}, `starter`, or `yolov8n.yaml` for random weights",
         )
     try:
         size = path.stat().st_size if path.is_file() else None
@@ -69,6 +74,8 @@ def resolve_weights(text: str, folder: Path, trust: Collection[str] = ()) -> Pat
         raise WeightsError("an empty file", where=str(path), remedy="copy or download it again")
     if refusal is not None and not trusted(path, trust):
         raise refused_checkpoint(path, refusal)
+    if is_graph(str(path)):
+        exported_graph(path)
     cards = (path.with_suffix(".json"), path.with_name("model.json"))
     if path.suffix == ".safetensors" and not any(card.is_file() for card in cards):
         raise WeightsError(

@@ -7,22 +7,41 @@ from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from wreckognize.errors import MissingExtraError, WeightsError
+from wreckognize.reading import read_regular
 
-_LOCATION = (
-    b"location"  # the key of an entry of TensorProto.external_data, however its length is written before it
+_READS_ELSEWHERE = (
+    b"location",  # the key of an entry of TensorProto.external_data, however its length is written before it
+    b"EPContext",  # the operation that hands an engine a compiled program, or the name of a file with one
 )
 MAX_FILE = 2 * 2**30
 """Bytes; the format itself holds no more."""
 
 
-def require_own_folder(path: Path) -> None:
-    """Say no to an ONNX file that reads its tensors from elsewhere than its own folder.
+def read_whole(path: Path) -> tuple[bytes, Any]:
+    """The bytes of an ONNX file that holds all its tensors itself, and what they say, as a ``ModelProto``.
 
-    To be called before any engine opens the file: engines follow the paths in it.
+    Engines follow the paths in a file; so they are handed these bytes, never the path. Tensors beside the file are
+    refused too: a run knows weights by the hash of one file.
 
     Raises:
-        WeightsError: it is no ONNX file, or names a file outside its folder, or one that is not there.
+        WeightsError: it cannot be read, is no ONNX file, or keeps a tensor in another file.
         MissingExtraError: the package ``onnx`` is not installed.
+    """
+    try:
+        data = read_regular(path, MAX_FILE)
+    except OSError as error:
+        raise WeightsError(
+            f"cannot be read ({error.strerror})", where=str(path), remedy="check the path and its permissions"
+        ) from error
+    return data, parsed(data, path)
+
+
+def parsed(data: bytes, path: Path) -> Any:
+    """What an ONNX file says, as `read_whole` gives it.
+
+    Raises:
+        WeightsError: as there.
+        MissingExtraError: as there.
     """
     try:
         import onnx
@@ -31,59 +50,68 @@ def require_own_folder(path: Path) -> None:
     from google.protobuf.message import DecodeError
 
     try:
-        if path.stat().st_size > MAX_FILE:
-            raise DecodeError("larger than the format allows")
-        model = onnx.load(path, load_external_data=False)
-    except (DecodeError, OSError, ValueError) as error:
+        model = onnx.ModelProto.FromString(data)
+    except DecodeError as error:
         raise WeightsError(f"not an ONNX file ({error})", where=str(path), remedy="copy it again") from error
     if not model.graph.node:
         raise WeightsError("not an ONNX file (it holds no graph)", where=str(path), remedy="copy it again")
-    folder = path.parent.resolve()
-    for location in dict.fromkeys(_locations(model)):
-        named = folder / location
-        absolute = location.startswith("/") or bool(PureWindowsPath(location).drive) or "\\" in location
-        if absolute or not location or not named.resolve().is_relative_to(folder):
-            raise WeightsError(
-                f"an ONNX file that reads from outside its folder: {location!r}",
-                where=str(path),
-                remedy="do not use it; get the model from its publisher as one file",
-            )
-        if not named.is_file():
-            raise WeightsError(
-                f"an ONNX file without its tensors: {location!r} is not beside it",
-                where=str(path),
-                remedy="copy both files",
-            )
+    for tensor in messages(model, "TensorProto"):
+        if tensor.external_data or tensor.data_location == tensor.EXTERNAL:
+            raise _reads_elsewhere(tensor, path)
+    return model
+
+
+def messages(model: Any, kind: str) -> Iterator[Any]:
+    """Every message of a kind within another, at whatever depth it stands: graphs hold graphs.
+
+    >>> from onnx import helper
+    >>> graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", [], [])
+    >>> [node.op_type for node in messages(helper.make_model(graph), "NodeProto")]
+    ['Relu']
+    """
+    waiting = [model]
+    while waiting:
+        one = waiting.pop()
+        if one.DESCRIPTOR.name == kind:
+            yield one
+        for field, value in one.ListFields():
+            if field.message_type is not None:
+                waiting.extend([value] if hasattr(value, "ListFields") else value)
 
 
 def require_whole(graph: bytes, where: Path) -> None:
     """Say no to an ONNX graph that keeps a tensor in any other file; for graphs that we write ourselves, which do not.
 
-    Needs no package. It looks for the word under which such a file is named, wherever it stands, so a graph of another
-    maker may be refused for a name with that word in it; use `require_own_folder` for those.
+    Needs no package. It looks for the words under which such a file is named, wherever they stand, so a graph of
+    another maker may be refused for a name with such a word in it; use `read_whole` for those.
 
     Raises:
         WeightsError: it names another file.
     """
-    if _LOCATION in graph:
+    if any(word in graph for word in _READS_ELSEWHERE):
         raise WeightsError(
             "an ONNX graph that reads from another file", where=str(where), remedy="export the model again"
         )
 
 
-def _locations(message: Any) -> Iterator[str]:
-    """Where the tensors of a model lie, at whatever depth they stand: graphs hold graphs."""
-    if message.DESCRIPTOR.name == "TensorProto":
-        yield from (entry.value for entry in message.external_data if entry.key == "location")
-        if message.data_location == message.EXTERNAL and not any(
-            e.key == "location" for e in message.external_data
-        ):
-            yield ""
-        return
-    for field, value in message.ListFields():
-        if field.message_type is None:
-            continue
-        values = [value] if hasattr(value, "ListFields") else value
-        for one in values:
-            if hasattr(one, "ListFields"):
-                yield from _locations(one)
+def _reads_elsewhere(tensor: Any, path: Path) -> WeightsError:
+    named = [entry.value for entry in tensor.external_data if entry.key == "location"]
+    location = named[0] if named else ""
+    if _is_outside(location, path.parent):
+        return WeightsError(
+            f"an ONNX file that reads from outside its folder: {location!r}",
+            where=str(path),
+            remedy="do not use it; get the model from its publisher as one file",
+        )
+    return WeightsError(
+        f"an ONNX file whose tensors lie in another one: {location!r}",
+        where=str(path),
+        remedy="make one file of both: python -c \"import onnx; onnx.save(onnx.load('FILE.onnx'), 'one.onnx')\"",
+    )
+
+
+def _is_outside(location: Any, folder: Path) -> bool:
+    if not isinstance(location, str) or not location or "\0" in location:  # bytes where it is no text
+        return True
+    absolute = location.startswith("/") or bool(PureWindowsPath(location).drive) or "\\" in location
+    return absolute or not (folder / location).resolve().is_relative_to(folder.resolve())
