@@ -21,6 +21,7 @@ from PIL import Image, PngImagePlugin
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from bundles import make_bundle
 from checkpoints import archive, harmless, holding, planted_files, planted_pickles, tensor
+from exported import said, tiny_graph
 
 from wreckognize.collect import aihub, opening
 from wreckognize.collect.aihub_label import LabelAnswer, LabelRequest, read_label
@@ -286,10 +287,64 @@ def bundles(folder: Path) -> None:
     write("facts/good.json", facts)
 
 
+def graphs() -> None:
+    """ONNX files of detectors: as they are exported, and as nobody should use them."""
+    from onnx import TensorProto, helper
+
+    good = tiny_graph()
+    write("onnx/good.onnx", good.SerializeToString())
+    said(names="['car', 'boat']", end2end="True")(good)
+    for number, location in enumerate(("model.data", "../model.data", "/etc/passwd", "C:\\model.data")):
+        model = tiny_graph()
+        tensor = model.graph.initializer[-1]
+        tensor.ClearField("raw_data")
+        tensor.data_location = TensorProto.EXTERNAL
+        tensor.external_data.add(key="location", value=location)
+        write(f"onnx/elsewhere-{number}.onnx", model.SerializeToString())
+    for kind, domain in (("NonMaxSuppression", ""), ("Loop", ""), ("EPContext", "com.microsoft")):
+        model = tiny_graph()
+        node = helper.make_node(kind, ["images"], ["more"], domain=domain)
+        branch = helper.make_graph([node], "b", [], [])
+        model.graph.node.append(helper.make_node("If", ["flag"], ["x"], then_branch=branch, else_branch=branch))
+        write(f"onnx/{kind}.onnx", model.SerializeToString())
+    write("onnx/end2end.onnx", good.SerializeToString())
+    write("onnx-names/dictionary.txt", str({0: "car", 1: "driver's cab", 2: 'a "b"', 3: "back\\slash"}))
+    write("onnx-names/list.txt", str(["car", "bus", "한글"]))
+    write("onnx-names/code.txt", "{0: __import__('os').system('true')}")
+    write("onnx-names/deep.txt", "[" * 500 + "'a'" + "]" * 500)
+
+
+def requests() -> None:
+    """Requests to the service: forms of photos, a photo alone, a correction."""
+    jpeg, png = (CORPUS / "photo/plain.jpg").read_bytes(), encoded(picture().resize((32, 20)), "PNG")
+    kind = b"content-type: multipart/form-data; boundary=b0\n"
+
+    def part(name: str, content: bytes, more: str = "") -> bytes:
+        return f'--b0\r\nContent-Disposition: form-data; name="{name}"{more}\r\n\r\n'.encode() + content + b"\r\n"
+
+    two = part("photos", jpeg, '; filename="../a.jpg"\r\nContent-Type: image/jpeg') + part("photos", png)
+    write("request/form.txt", b"/v1/inspect\n" + kind + b"\n" + two + b"--b0--\r\n")
+    write("request/open-form.txt", b"/v1/inspect\n" + kind + b"\n" + two)
+    write("request/other-field.txt", b"/v1/inspect\n" + kind + b"\n" + part("file", png) + b"--b0--\r\n")
+    write("request/many.txt", b"/v1/inspect\n" + kind + b"\n" + part("photos", b"x") * 6 + b"--b0--\r\n")
+    write("request/photo.txt", b"/v1/inspect\ncontent-type: image/jpeg\nx-request-id: a-1\n\n" + jpeg)
+    write("request/rotated.txt", b"/v1/inspect\n\n" + (CORPUS / "photo/exif.jpg").read_bytes())
+    write("request/packed.txt", b"/v1/inspect\ncontent-encoding: gzip\ncontent-length: 99999999\n\n" + jpeg)
+    write("request/json.txt", b"/v1/inspect\ncontent-type: application/json\n\n{}")
+    answer = {
+        "verdict": "vehicle",
+        "boxes": [{"x1": 1, "y1": 1, "x2": 20, "y2": 15}],
+        "damaged": True,
+        "comment": "a",
+    }
+    correction = part("photo", png) + part("correction", json.dumps(answer).encode()) + part("consent", b"yes")
+    write("request/correction.txt", b"/v1/feedback\n" + kind + b"\n" + correction + b"--b0--\r\n")
+
+
 if __name__ == "__main__":
     os.umask(0o022)
     with tempfile.TemporaryDirectory() as name:
         weights(Path(name))
         bundles(Path(name))
-    for part in (photos, labels, reviews, study, run, caches, names):
+    for part in (photos, labels, reviews, study, run, caches, names, graphs, requests):
         part()

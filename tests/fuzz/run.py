@@ -22,9 +22,10 @@ def fuzz(name: str, seconds: int) -> None:
     """This process fuzzes one target; does not return."""
     import atheris
 
-    with atheris.instrument_imports(include=["wreckognize", "yaml"]):
-        sys.path.insert(0, str(HERE))
-        from targets import CORPUS, TARGETS
+    with atheris.instrument_imports(include=["wreckognize", "yaml", "python_multipart"]):
+        sys.path.insert(0, str(HERE.parent))
+        from fuzz.target import CORPUS
+        from fuzz.targets import TARGETS
 
     target = TARGETS[name]
     folder = OUT / name
@@ -52,8 +53,8 @@ def main() -> None:
     asked = parser.parse_args()
     if asked.here:
         fuzz(asked.targets[0], asked.seconds)  # before anything is imported that it is to follow
-    sys.path.insert(0, str(HERE))
-    from targets import TARGETS
+    sys.path.insert(0, str(HERE.parent))
+    from fuzz.targets import TARGETS
 
     failed = []
     for name in asked.targets or TARGETS:

@@ -1,7 +1,7 @@
 """What strangers' bytes meet: for each reader a function that may refuse them only as this package refuses things.
 
-A target takes any bytes and returns nothing. What it may raise is said beside it and taken as a refusal; anything else
-is a defect. `test_readers.py` runs all for seconds, `run.py` one of them for as long as one likes.
+`test_readers.py` runs all for seconds, `run.py` one of them for as long as one likes. Those for ONNX files and for the
+service stand in files of their own.
 """
 
 from __future__ import annotations
@@ -13,9 +13,6 @@ import io
 import json
 import os
 import re
-import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,6 +20,8 @@ from typing import Any
 import cv2
 import numpy as np
 import polars as pl
+from fuzz.target import TARGETS as TARGETS
+from fuzz.target import corpus_file, folder, put, target
 
 from wreckognize import images
 from wreckognize.catalog import PHOTO_SCHEMA
@@ -39,7 +38,7 @@ from wreckognize.curate.lock import read_lock
 from wreckognize.curate.looks import read_looks
 from wreckognize.curate.near import perceptual_hash
 from wreckognize.detectors.weights import read_card
-from wreckognize.errors import BundleError, InputError, LockError, UsageError, WeightsError, WreckognizeError
+from wreckognize.errors import BundleError, InputError, LockError, UsageError, WeightsError
 from wreckognize.evidence.thresholds import read_frozen
 from wreckognize.exporting.bundle import read_bundle
 from wreckognize.exporting.manifest import canonical_text, own_sha256
@@ -72,56 +71,6 @@ SHA256 = hashlib.sha256(b"photo").hexdigest()
 WIDTH, HEIGHT = 96, 64
 
 
-@dataclass(frozen=True)
-class Target:
-    """A reader, how it may refuse, and what the files it reads look like (`corpus`: a folder of good and odd ones)."""
-
-    run: Callable[[bytes], None]
-    refuses: tuple[type[WreckognizeError], ...]
-    kind: str
-
-    def __call__(self, data: bytes) -> bool:
-        """Whether the bytes were taken; False where they were refused as they may be."""
-        try:
-            self.run(data)
-        except self.refuses:
-            return False
-        return True
-
-
-TARGETS: dict[str, Target] = {}
-
-
-def target(
-    kind: str, *refuses: type[WreckognizeError]
-) -> Callable[[Callable[[bytes], None]], Callable[[bytes], None]]:
-    """Make a function a target of its own name; `kind` names its corpus."""
-
-    def register(run: Callable[[bytes], None]) -> Callable[[bytes], None]:
-        TARGETS[run.__name__] = Target(run, refuses, kind)
-        return run
-
-    return register
-
-
-@cache
-def _folder() -> Path:
-    """Where files lie for readers that take only files; gone when the process ends."""
-    keep = tempfile.TemporaryDirectory(prefix="wreckognize-fuzz-")
-    _kept.append(keep)
-    return Path(keep.name)
-
-
-_kept: list[tempfile.TemporaryDirectory[str]] = []
-
-
-def _file(name: str, data: bytes) -> Path:
-    path = _folder() / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
-    return path
-
-
 # Labels and photos.
 
 
@@ -151,7 +100,7 @@ def _placed(candidate: Candidate) -> None:
 
 @target("coco", UsageError)
 def coco_file(data: bytes) -> None:
-    path = _file("instances.json", data)
+    path = put("instances.json", data)
     photos = [File(name, "/photos") for name in ("a.jpg", "b.jpg", "c/a.jpg")]
     cocofile.load(path, Ledger("s"))
     for role, classes in (("normal", None), ("background", ("bench",))):
@@ -180,7 +129,7 @@ def coco_file(data: bytes) -> None:
 
 @target("yolo", InputError)
 def yolo_label(data: bytes) -> None:
-    path = _file("labels/a.txt", data)
+    path = put("labels/a.txt", data)
     source = YoloSource(
         name="s", type="yolo", role="damaged", images=Path("/p"), labels=path.parent, names=("car", "dent", "dog")
     )
@@ -286,12 +235,12 @@ def review_yolo_files(data: bytes) -> None:
 
 @target("reviews", UsageError)
 def reviews_file(data: bytes) -> None:
-    read_reviews(_file("reviews.json", data), study=STUDY)
+    read_reviews(put("reviews.json", data), study=STUDY)
 
 
 @target("manifest", UsageError)
 def review_manifest(data: bytes) -> None:
-    read_manifest(_file("export.json", data))
+    read_manifest(put("export.json", data))
 
 
 # The study.
@@ -310,7 +259,7 @@ def study_file(data: bytes) -> None:
 
 @cache
 def _good_study() -> dict[str, Any]:
-    return parse_document(_corpus_file("study", "good.yaml").decode(), "study.yaml").content
+    return parse_document(corpus_file("study", "good.yaml").decode(), "study.yaml").content
 
 
 @target("set", UsageError)
@@ -323,20 +272,13 @@ def study_set(data: bytes) -> None:
         harmless(str(problem)).encode()
 
 
-def _corpus_file(kind: str, name: str) -> bytes:
-    return (CORPUS / kind / name).read_bytes()
-
-
-CORPUS = Path(__file__).parent / "corpus"
-
-
 # What a run leaves, spoilt by somebody.
 
 
 @target("card", UsageError)
 def model_card(data: bytes) -> None:
-    weights = _file("card/best.safetensors", b"weights")
-    _file("card/model.json", data)
+    weights = put("card/best.safetensors", b"weights")
+    put("card/model.json", data)
     read_card(weights)
 
 
@@ -345,10 +287,10 @@ def safetensors_header(data: bytes) -> None:
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
-    card = json.loads(_corpus_file("card", "good.json"))
+    card = json.loads(corpus_file("card", "good.json"))
     card["sha256"] = hashlib.sha256(data).hexdigest()
-    weights = _file("safetensors/best.safetensors", data)
-    _file("safetensors/model.json", json.dumps(card).encode())
+    weights = put("safetensors/best.safetensors", data)
+    put("safetensors/model.json", json.dumps(card).encode())
     read_card(weights)
     try:
         load(data)
@@ -359,14 +301,14 @@ def safetensors_header(data: bytes) -> None:
 @target("checkpoint", WeightsError)
 def checkpoint(data: bytes) -> None:
     """What is refused by its description alone is never cleaned, and what was cleaned is not refused."""
-    file = _file("weights/best.pt", data)
+    file = put("weights/best.pt", data)
     refusal = refusal_of(file)
     try:
         clean = clean_archive(file)
     except CheckpointRefused as error:
         raise WeightsError(str(error)) from error
     assert refusal is None
-    assert refusal_of(_file("weights/clean.pt", clean)) is None
+    assert refusal_of(put("weights/clean.pt", clean)) is None
 
 
 @target("pickle", WeightsError)
@@ -382,7 +324,7 @@ def checkpoint_pickle(data: bytes) -> None:
 def bundle(data: bytes) -> None:
     """The files that it names are not there: a manifest that is taken comes to grief at the first of them."""
     try:
-        read_bundle(_file("bundle/bundle.json", data).parent)
+        read_bundle(put("bundle/bundle.json", data).parent)
     except BundleError as error:
         if error.what != f"cannot be read ({os.strerror(errno.ENOENT)})":
             raise
@@ -402,7 +344,7 @@ def bundle_resealed(data: bytes) -> None:
 
 @target("claims", UsageError)
 def claims(data: bytes) -> None:
-    of = claims_from(_file("claims.csv", data))
+    of = claims_from(put("claims.csv", data))
     of("a/1.jpg")
 
 
@@ -416,7 +358,7 @@ def training_facts(data: bytes) -> None:
 
 @target("lock", LockError)
 def lock_file(data: bytes) -> None:
-    read_lock(_file("test.lock.json", data))
+    read_lock(put("test.lock.json", data))
 
 
 @target("looks", LockError)
@@ -426,40 +368,40 @@ def looks(data: bytes) -> None:
 
 @target("state", UsageError)
 def state(data: bytes) -> None:
-    read_state(_file("run/state.json", data).parent, mend=False)
+    read_state(put("run/state.json", data).parent, mend=False)
 
 
 @target("threshold", UsageError)
 def threshold(data: bytes) -> None:
-    read_frozen(_file("threshold.json", data))
+    read_frozen(put("threshold.json", data))
 
 
 @target("study", UsageError)
 def finished_run(data: bytes) -> None:
-    system = _folder() / "finished" / "systems" / "ver6"
-    _file("finished/systems/ver6/threshold.json", _corpus_file("threshold", "good.json"))
-    _file("finished/study.yaml", data)
+    system = folder() / "finished" / "systems" / "ver6"
+    put("finished/systems/ver6/threshold.json", corpus_file("threshold", "good.json"))
+    put("finished/study.yaml", data)
     finished_system(system)
 
 
 @target("cache")
 def caches(data: bytes) -> None:
     """Bytes that fit no seal are passed over; a table under a seal is trusted like the run's other tables."""
-    remembered = Remembered(_file("cache/labels.cache", data), aihub.READER)
+    remembered = Remembered(put("cache/labels.cache", data), aihub.READER)
     for content in remembered.lookup([b"/a", b"/b"])["content"]:
         assert content is None or b"wreckognize aihub" in data
 
 
 @target("reading", UsageError)
 def cached_readings(data: bytes) -> None:
-    label = _file("labels/known.json", b"{}")
+    label = put("labels/known.json", b"{}")
     status = label.stat()
     row = (os.fsencode(label), status.st_size, status.st_mtime_ns, data[:1][0] if data else 0, data[1:])
-    remembered = Remembered(_folder() / "cache" / "known.cache", aihub.READER)
+    remembered = Remembered(folder() / "cache" / "known.cache", aihub.READER)
     table = pl.DataFrame([row], schema=REMEMBERED_SCHEMA, orient="row")
     buffer = io.BytesIO()
     table.write_parquet(buffer)
-    _file("cache/known.cache", remembered._head(buffer.getvalue()) + buffer.getvalue())
+    put("cache/known.cache", remembered._head(buffer.getvalue()) + buffer.getvalue())
     from wreckognize.settings import AihubSource
 
     source = AihubSource(
@@ -477,7 +419,7 @@ def cached_readings(data: bytes) -> None:
 
 @target("reading")
 def cached_photos(data: bytes) -> None:
-    path = _file("photos/a.jpg", b"not a photo")
+    path = put("photos/a.jpg", b"not a photo")
     status = path.stat()
     opening.recalled(os.fsencode(path), status.st_size, status.st_mtime_ns, data)
 
@@ -543,3 +485,6 @@ def pixels(data: bytes) -> None:
     )
     perceptual_hash(array)
     assert cv2.cvtColor(array, cv2.COLOR_BGR2GRAY).shape == (rows, width)
+
+
+from fuzz import graphs, service  # noqa: E402, F401 (each adds its targets)

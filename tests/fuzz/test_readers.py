@@ -2,41 +2,26 @@
 
 from __future__ import annotations
 
-import importlib.util
 import resource
 import signal
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
+from fuzz.mutate import mutate
+from fuzz.targets import TARGETS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-FOLDER = Path(__file__).parent
 SECONDS = 10
 """One input may take so long on a loaded machine; usual ones take less than a thousandth of it."""
 GROWTH = 700_000_000
 """Bytes by which the process may grow over all inputs of one target: a photo of 200 megapixels is 600."""
 
 
-def _neighbour(name: str):
-    spec = importlib.util.spec_from_file_location(f"fuzz_{name}", FOLDER / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-targets = _neighbour("targets")
-mutate = _neighbour("mutate").mutate
-TARGETS = targets.TARGETS
-
-
 def seeds_of(name: str) -> list[bytes]:
-    return [path.read_bytes() for path in sorted((targets.CORPUS / TARGETS[name].kind).iterdir())]
+    return [path.read_bytes() for path in TARGETS[name].seeds()]
 
 
 @contextmanager
@@ -60,7 +45,7 @@ def at_most(seconds: float) -> Iterator[None]:
 @pytest.mark.parametrize("name", TARGETS)
 def test_the_corpus_is_taken_or_refused(name):
     taken = []
-    for path in sorted((targets.CORPUS / TARGETS[name].kind).iterdir()):
+    for path in TARGETS[name].seeds():
         with at_most(SECONDS):
             if TARGETS[name](path.read_bytes()):
                 taken.append(path.name)
