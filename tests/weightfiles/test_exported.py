@@ -60,6 +60,10 @@ def test_a_graph_says_what_it_takes_and_knows(tmp_path):
     assert graph.misfit(640).startswith("64, ")
 
 
+def test_whole_numbers_in_its_layers_are_told(tmp_path):
+    assert exported_graph(written(tmp_path, operation("QuantizeLinear"))).precision == "int8"
+
+
 def test_open_sides_take_any_multiple_of_the_stride(tmp_path):
     path = written(tmp_path, shape("input", "b", 3, "h", "w"), shape("output", "b", "c", "a"))
     graph = exported_graph(path)

@@ -62,13 +62,7 @@ def parsed(data: bytes, path: Path) -> Any:
 
 
 def messages(model: Any, kind: str) -> Iterator[Any]:
-    """Every message of a kind within another, at whatever depth it stands: graphs hold graphs.
-
-    >>> from onnx import helper
-    >>> graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", [], [])
-    >>> [node.op_type for node in messages(helper.make_model(graph), "NodeProto")]
-    ['Relu']
-    """
+    """Every message of a kind, such as ``NodeProto``, within another, at whatever depth: graphs hold graphs."""
     waiting = [model]
     while waiting:
         one = waiting.pop()
