@@ -162,7 +162,7 @@ def main() -> None:
     finally:
         nodes.kill_second()
         nodes.first.kill()
-        shutil.rmtree(nodes.folder, ignore_errors=True)
+        nodes.close()
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -58,7 +59,10 @@ class TwoNodes:
             port = free.getsockname()[1]
         self.address = f"127.0.0.1:{port}"
         self.second: Node | None = None
-        self._head = ("--head", f"--port={port}", f"--temp-dir={self.folder}", "--include-dashboard=false")
+        # Where the dashboard's port is taken, Ray does without it; else it would ask which cloud it is in.
+        self._taken = socket.create_server(("127.0.0.1", 0))
+        dashboard = ("--include-dashboard=false", f"--dashboard-port={self._taken.getsockname()[1]}")
+        self._head = ("--head", f"--port={port}", f"--temp-dir={self.folder}", *dashboard)
         self.first = Node("--node-ip-address=127.0.0.1", *self._head)
 
     def wait_for(self, nodes: int) -> None:
@@ -91,6 +95,11 @@ class TwoNodes:
     def start_second(self) -> None:
         if self.second is None:
             self.second = Node("--node-ip-address=127.0.0.1", f"--address={self.address}")
+
+    def close(self) -> None:
+        """Take away what its nodes left; they are gone."""
+        self._taken.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def kill_second(self) -> None:
         if self.second is not None:

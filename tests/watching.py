@@ -47,8 +47,8 @@ def _is_here(event, arguments):
         host = urlsplit(arguments[0]).hostname
     elif event == "http.client.connect":
         host = arguments[1]
-    elif event == "socket.getaddrinfo":
-        host = arguments[0]
+    elif event in ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr"):
+        host = arguments[0]  # what a server calls itself; were its address asked of a resolver, strace would see that
     else:
         return False
     host = host.decode() if isinstance(host, bytes) else host

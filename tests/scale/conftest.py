@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import os
-import shutil
 import threading
 import time
 import urllib.request
@@ -164,4 +163,4 @@ def two_nodes() -> Iterator[TwoNodes]:
     finally:
         nodes.kill_second()
         nodes.first.kill()
-        shutil.rmtree(nodes.folder, ignore_errors=True)
+        nodes.close()

@@ -1,10 +1,13 @@
 """A Ray cluster to work on: joined where the study names one, else started on this machine and taken down again.
 
-Ray reports to nobody, and a Ray of ours writes only below a temporary folder that is taken away at the end.
+Ray reports to nobody. A Ray of ours speaks by loopback only, asks nothing of other machines, and writes only below a
+temporary folder that is taken away at the end.
 """
 
 from __future__ import annotations
 
+import importlib
+import logging
 import os
 import secrets
 import shutil
@@ -19,6 +22,7 @@ from wreckognize.errors import ClusterError, MissingExtraError
 OBJECT_STORE_BYTES = 512 * 2**20
 """Of a Ray started here: weights and finished parts pass through it; photos do not."""
 
+_LOOPBACK = "127.0.0.1"
 _CONNECT_SECONDS = 5
 _LONGEST_FOLDER = 24
 
@@ -75,14 +79,52 @@ def _start(ray: Any, folder: str) -> None:
     # Ray wants a token between its own processes, and would write one into the home folder.
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     os.environ.setdefault("RAY_agent_register_timeout_ms", "120000")  # on a busy machine it dies of impatience
-    ray.init(
-        address="local",
-        object_store_memory=OBJECT_STORE_BYTES,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level="ERROR",
-        _temp_dir=folder,
-    )
+    with _no_dashboard() as port, _on_loopback():
+        ray.init(
+            address="local",
+            object_store_memory=OBJECT_STORE_BYTES,
+            include_dashboard=False,
+            dashboard_host=_LOOPBACK,
+            dashboard_port=port,
+            log_to_driver=False,
+            logging_level="ERROR",
+            _node_ip_address=_LOOPBACK,
+            _temp_dir=folder,
+        )
+
+
+@contextmanager
+def _no_dashboard() -> Iterator[int]:
+    """A port that is taken until the end of the block: where its dashboard's is, Ray goes on without one.
+
+    Ray starts that process even where it is told not to include a dashboard, for its reports. With those switched off
+    it still asks two addresses and looks up one name to learn which cloud it is in (2.60, `usage_lib`).
+    """
+    log = logging.getLogger("ray._private.services")
+    before = log.level
+    with socket.create_server((_LOOPBACK, 0)) as taken:
+        log.setLevel(logging.CRITICAL)  # it would say as an error what is meant
+        try:
+            yield taken.getsockname()[1]
+        finally:
+            log.setLevel(before)
+
+
+@contextmanager
+def _on_loopback() -> Iterator[None]:
+    """A Ray that is started in the block keeps to loopback, as it does by itself on macOS and Windows.
+
+    On Linux it takes the address of the way to a public resolver, looks up this machine's name, and listens to all.
+    """
+    constants = importlib.import_module("ray._private.ray_constants")
+    name = constants.ENABLE_RAY_CLUSTERS_ENV_VAR
+    before = constants.ENABLE_RAY_CLUSTER, os.environ.get(name)
+    constants.ENABLE_RAY_CLUSTER, os.environ[name] = False, "0"  # for this process, and for those that it starts
+    try:
+        yield
+    finally:
+        constants.ENABLE_RAY_CLUSTER = before[0]
+        os.environ.pop(name) if before[1] is None else os.environ.update({name: before[1]})
 
 
 def _join(ray: Any, address: str) -> None:
