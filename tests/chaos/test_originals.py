@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 import typer
 from chaos.room import call
-from chaos.subject import seal, sealed, stages
+from chaos.subject import ready_made, seal, sealed, stages
 
 from wreckognize.cli.app import app
 from wreckognize.training import fine_tune as training
@@ -67,14 +67,7 @@ def desk(subject, tmp_path_factory):
 @pytest.fixture
 def trained_at_once(desk, monkeypatch):
     """Trainings after the first one lay out their photos as always, and then take the weights that are there."""
-
-    def fine_tune(weights, layout, settings, folder, *, each_epoch=None, **_):
-        shutil.copytree(desk.system / "weights", folder.parent / "weights", dirs_exist_ok=True)
-        (folder / "work").mkdir(exist_ok=True)
-        shutil.copyfile(desk.system / "training" / "work" / "results.csv", folder / "work" / "results.csv")
-        shutil.copyfile(desk.system / "training" / "result.json", folder / "result.json")
-
-    monkeypatch.setattr(training, "fine_tune", fine_tune)
+    monkeypatch.setattr(training, "fine_tune", ready_made(desk.system))
 
 
 def run(desk: Desk, folder: Path) -> None:

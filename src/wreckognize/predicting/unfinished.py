@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from wreckognize.errors import UsageError
-from wreckognize.files import held_file
+from wreckognize.files import held_file, writing
 from wreckognize.predicting.photos import shown
 from wreckognize.urls import url_of
 
@@ -80,10 +80,11 @@ def unfinished(out: Path, depends: Mapping[str, Any]) -> Iterator[Unfinished]:
 
     Raises:
         UsageError: another process is writing the same result.
+        WriteError: the disk takes no more.
     """
     path = out.with_name(out.name + SUFFIX)
     head = json.dumps({"format": _FORMAT, **depends}, sort_keys=True, ensure_ascii=False).encode() + b"\n"
-    with held_file(path, wait=False) as held:
+    with writing(path), held_file(path, wait=False) as held:
         if held is None:
             raise UsageError(
                 "another process is writing this result",

@@ -19,7 +19,7 @@ import sqlalchemy
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState
 
-from wreckognize.errors import UsageError
+from wreckognize.errors import UsageError, WriteError
 from wreckognize.search.records import Outcome, Trial
 from wreckognize.search.space import Drawn, used, values_of
 from wreckognize.settings import Dimension
@@ -43,6 +43,10 @@ _OUTCOMES: Mapping[TrialState, Outcome] = {
     TrialState.RUNNING: "running",
     TrialState.WAITING: "waiting",
 }
+
+
+_FAILURES = (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError)
+_FULL = "disk is full"  # as SQLite and PostgreSQL have it
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,36 @@ class _Sampler(optuna.samplers.BaseSampler):
         return tpe.sample_independent(study, trial, param_name, param_distribution)
 
 
+@contextmanager
+def _failures_told(where: str) -> Iterator[None]:
+    try:
+        yield
+    except _FAILURES as error:
+        said = _cause(error)
+        if _FULL in said:
+            raise _no_room(said, where) from error
+        raise UsageError(
+            f"the storage of the search failed ({said})",
+            where=where,
+            remedy="see that the database runs and can be written to; the same command goes on where it stood",
+        ) from error
+
+
+def _no_room(said: str, where: str) -> WriteError:
+    return WriteError(
+        f"the trials cannot be written down ({said})",
+        where=where,
+        remedy="make room on the disk; the same command goes on where it stood",
+    )
+
+
+def _cause(error: BaseException) -> str:
+    """What the database itself said: Optuna's own sentence only guesses at it."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return str(error).splitlines()[0]
+
+
 class Store:
     """The trials of one search, shared by all processes that opened it with the same name."""
 
@@ -98,14 +132,9 @@ class Store:
 
     @contextmanager
     def failures_told(self) -> Iterator[None]:
-        """Within the block, a storage that fails is a `UsageError` that says so."""
-        try:
+        """Within the block, a storage that fails is a `UsageError` that says so, a full disk a `WriteError`."""
+        with _failures_told(self._storage.engine.url.render_as_string(hide_password=True)):
             yield
-        except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
-            raise UsageError(
-                f"the storage of the search failed ({str(error).splitlines()[0]})",
-                remedy="see that the database runs and can be written to; the same command goes on where it stood",
-            ) from error
 
     def begin_with(self, drawn: Mapping[str, Drawn]) -> None:
         """Let the first trial be this one, unless the search has begun."""
@@ -264,21 +293,23 @@ def open_store(
 
     Raises:
         UsageError: the storage cannot be opened; a password in the URL is not shown.
+        WriteError: its disk is full.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     storage = _storage(url)
-    study = optuna.create_study(
-        storage=storage,
-        study_name=name,
-        direction="maximize",
-        load_if_exists=True,
-        sampler=_Sampler(seed),
-        pruner=optuna.pruners.MedianPruner(n_startup_trials=BEFORE_PRUNING, n_warmup_steps=warmup)
-        if pruner == "median"
-        else optuna.pruners.NopPruner(),
-    )
-    if study.user_attrs.get("identity") != dict(identity):
-        study.set_user_attr("identity", dict(identity))
+    with _failures_told(storage.engine.url.render_as_string(hide_password=True)):
+        study = optuna.create_study(
+            storage=storage,
+            study_name=name,
+            direction="maximize",
+            load_if_exists=True,
+            sampler=_Sampler(seed),
+            pruner=optuna.pruners.MedianPruner(n_startup_trials=BEFORE_PRUNING, n_warmup_steps=warmup)
+            if pruner == "median"
+            else optuna.pruners.NopPruner(),
+        )
+        if study.user_attrs.get("identity") != dict(identity):
+            study.set_user_attr("identity", dict(identity))
     return Store(study, storage, space)
 
 
@@ -303,10 +334,13 @@ def _storage(url: str) -> optuna.storages.RDBStorage:
                 where=shown,
                 remedy="install it with pip, or use an sqlite URL",
             ) from error
-        except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+        except _FAILURES as error:
+            said = _cause(error)
+            if _FULL in said:
+                raise _no_room(said, shown) from error
             if attempt == tries:
                 raise UsageError(
-                    f"the storage cannot be opened ({str(error).splitlines()[0]})",
+                    f"the storage cannot be opened ({said})",
                     where=shown,
                     remedy="check that the database runs, the address, the rights and, for a file, its folder",
                 ) from error

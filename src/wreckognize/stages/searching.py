@@ -135,14 +135,15 @@ def prepare(run: Run, settings: SearchSettings) -> Plan:
         pruner=settings.pruner,
         warmup=max(1, system.train.epochs // 5),
     )
-    now = drawn_now(settings.space, system)
-    if now is not None:
-        store.begin_with(now)
-    notes = tuple(
-        f"The storage also holds another search for {system.name} ({count} trials), which is not shared: it differs in "
-        f"{', '.join(parts) or 'nothing that is known'}."
-        for count, parts in store.others(prefix)
-    )
+    with store.failures_told():
+        now = drawn_now(settings.space, system)
+        if now is not None:
+            store.begin_with(now)
+        notes = tuple(
+            f"The storage also holds another search for {system.name} ({count} trials), which is not shared: it "
+            f"differs in {', '.join(parts) or 'nothing that is known'}."
+            for count, parts in store.others(prefix)
+        )
     return Plan(
         settings=settings,
         system=system,
