@@ -125,19 +125,28 @@ def read_header(photo: Path | bytes) -> ImageHeader:
         return header
 
 
-def verify(photo: Path | bytes) -> ImageHeader:
+class LargePhotoError(Exception):
+    """A photo has too many pixels to be decoded beside others; says nothing against it."""
+
+
+def verify(photo: Path | bytes, *, large: bool = True) -> ImageHeader:
     """Decode a photo as cheaply as its format allows, to find out whether it is whole.
 
     A JPEG is decoded at an eighth of its size: its entropy-coded data is read to the end all the same.
+
+    Args:
+        photo: a file, or its bytes.
+        large: decode it even if it has over 64 megapixels; threads of one process then wait for one another.
 
     Returns:
         The photo's header, as `read_header` gives it.
 
     Raises:
         InputError: if the photo is truncated or damaged, or for what `read_header` refuses.
+        LargePhotoError: if it is large, and those were not asked for.
     """
     data = _read(photo) if isinstance(photo, Path) else photo
-    with _opened(io.BytesIO(data)) as (image, header), _room(header):
+    with _opened(io.BytesIO(data)) as (image, header), _room(header, large):
         _require_few_scans(image, data)
         if isinstance(image, JpegImageFile):
             image.draft(None, (image.width // 8, image.height // 8))
@@ -302,9 +311,12 @@ def _opened(file: IO[bytes]) -> Iterator[tuple[Image.Image, ImageHeader]]:
 
 
 @contextmanager
-def _room(header: ImageHeader) -> Iterator[None]:
+def _room(header: ImageHeader, large: bool = True) -> Iterator[None]:
     """Large photos are decoded one at a time, whatever the number of threads, so that memory holds them."""
-    with _one_large if header.width * header.height > _LARGE_PIXELS else nullcontext():
+    is_large = header.width * header.height > _LARGE_PIXELS
+    if is_large and not large:
+        raise LargePhotoError
+    with _one_large if is_large else nullcontext():
         yield
 
 

@@ -43,7 +43,10 @@ def read_regular(path: str | bytes | Path, at_most: int) -> bytes:
         OSError: as `open_regular`; also if it grows beyond ``at_most`` while it is read.
     """
     with open_regular(path, at_most) as file:
-        data = file.read(at_most + 1)
+        size = os.fstat(file.fileno()).st_size  # room for half a gigabyte is not made for every photo
+        data = file.read(size + 1)
+        if len(data) > size:  # it grows while it is read
+            data += file.read(at_most - size)
     if len(data) > at_most:
         raise too_large(at_most)
     return data

@@ -56,7 +56,7 @@ def test_nothing_unchanged_is_read_again_and_what_it_said_stays_the_same(mixed, 
     plain = collect([mixed.aihub()], seed=0)
     first = collect([mixed.aihub()], seed=0, cache=cache)
     monkeypatch.setattr("wreckognize.collect.aihub_label.read_label", refuse)
-    monkeypatch.setattr("wreckognize.collect.opening.verify", refuse)
+    monkeypatch.setattr("wreckognize.collect.photofile.verify", refuse)
     written = {file: file.stat().st_mtime_ns for file in cache.iterdir()}
     again = collect([mixed.aihub()], seed=0, cache=cache)
     assert same(plain, first)
@@ -153,7 +153,7 @@ def test_several_sources_share_the_cache(mixed, tmp_path, monkeypatch):
     settle(mixed.root)
     sources = [mixed.aihub(), mixed.folder(name="t", images=mixed.root / "others")]
     first = collect(sources, seed=0, cache=tmp_path / "cache")
-    monkeypatch.setattr("wreckognize.collect.opening.verify", refuse)
+    monkeypatch.setattr("wreckognize.collect.photofile.verify", refuse)
     assert same(first, collect(sources, seed=0, cache=tmp_path / "cache"))
 
 

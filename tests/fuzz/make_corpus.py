@@ -23,7 +23,7 @@ from bundles import make_bundle
 from checkpoints import archive, harmless, holding, planted_files, planted_pickles, tensor
 from exported import said, tiny_graph
 
-from wreckognize.collect import aihub, opening
+from wreckognize.collect import aihub, photofile
 from wreckognize.collect.aihub_label import LabelAnswer, LabelRequest, read_label
 from wreckognize.collect.remembered import REMEMBERED_SCHEMA, Remembered
 from wreckognize.curate.lock import LockedPhoto, TestLock, _digest
@@ -244,9 +244,9 @@ def caches() -> None:
     )
     remembered.save()
     write("reading/label.bin", bytes([reading.mark]) + content)
-    opened = opening.Opened(read_header((CORPUS / "photo/plain.jpg").read_bytes()), SHA256)
-    write("reading/photo.bin", opening.encoded(opened))
-    write("reading/refused.bin", opening.encoded(InputError("why", remedy="do", where="there")))
+    opened = photofile.Opened(read_header((CORPUS / "photo/plain.jpg").read_bytes()), SHA256)
+    write("reading/photo.bin", photofile.encoded(opened))
+    write("reading/refused.bin", photofile.encoded(InputError("why", remedy="do", where="there")))
     write("reading/request.bin", msgspec.msgpack.encode(LabelRequest([b"/a"], [1], [2])))
     write("reading/answer.bin", msgspec.msgpack.encode(LabelAnswer(b"\1", [1], [2], b"\1", [content])))
 

@@ -89,6 +89,7 @@ class _Label(msgspec.Struct, gc=False):
     images: _Image | list[_Image] | None = None
 
 
+_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
 _DECODER = msgspec.json.Decoder(_Label)
 _ENCODER = msgspec.msgpack.Encoder()
 _READINGS = msgspec.msgpack.Decoder(Reading)
@@ -128,27 +129,36 @@ def read_labels(request: LabelRequest) -> LabelAnswer:
 
 def _content(path: bytes) -> tuple[bytes, int, int]:
     """A file's bytes, and its size and time before they were read."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    descriptor = os.open(path, _FLAGS)
     try:
         status = os.fstat(descriptor)
         require_readable(status, LABEL_BYTES)
-        parts, size = [], 0
-        while part := os.read(descriptor, max(1 << 16, status.st_size + 1)):
-            parts.append(part)
-            size += len(part)
-            if size == status.st_size:  # spares the call that would say so
-                break
-            if size > LABEL_BYTES:  # it grows while it is read
-                raise too_large(LABEL_BYTES)
-        return b"".join(parts), status.st_size, status.st_mtime_ns
+        size = status.st_size
+        data = os.read(descriptor, size + 1)
+        if (
+            len(data) != size
+        ):  # cut short, or it changes while it is read; else the call that would say so is spared
+            data = _all(descriptor, data)
+        return data, size, status.st_mtime_ns
     finally:
         os.close(descriptor)
+
+
+def _all(descriptor: int, data: bytes) -> bytes:
+    """What was read of a file, and the rest of it."""
+    parts, size = [data], len(data)
+    while part := os.read(descriptor, 1 << 16):
+        parts.append(part)
+        size += len(part)
+        if size > LABEL_BYTES:
+            raise too_large(LABEL_BYTES)
+    return b"".join(parts)
 
 
 def read_label(data: bytes) -> Reading:
     """What the bytes of a label file say; what is wrong with them is said in its ``error``."""
     try:
-        return _read(_decode(labelfile.without_mark(data)))
+        return _read(_decode(data))
     except InputError as error:
         return _failed(error)
 
@@ -198,8 +208,8 @@ def _size(label: _Label) -> tuple[float, float] | None:
 def _decode(data: bytes) -> _Label:
     try:
         return _DECODER.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _decode_patiently(labelfile.parse_json(data))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # also an empty file, and a byte order mark
+        return _decode_patiently(labelfile.parse_json(labelfile.without_mark(data)))
 
 
 def _decode_patiently(value: Any) -> _Label:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,14 +16,15 @@ from wreckognize.catalog import BOX_SCHEMA, PHOTO_SCHEMA, Catalog
 from wreckognize.collect.candidates import Candidate, Wanted, origin_of
 from wreckognize.collect.labelwords import ZERO_AREA
 from wreckognize.collect.ledger import Ledger
-from wreckognize.collect.opening import Elsewhere, Glance, Opened, glance, recalled
-from wreckognize.collect.remembered import REMEMBERED_SCHEMA, Remembered
+from wreckognize.collect.opening import Elsewhere, Workers, open_many
+from wreckognize.collect.photofile import Glance, Opened, glance, recalled, stamp
+from wreckognize.collect.remembered import REMEMBERED_SCHEMA, STAMP_SCHEMA, Remembered
 from wreckognize.errors import InputError
 from wreckognize.images import ImageHeader, orient_boxes
 from wreckognize.progress import Progress
 from wreckognize.settings import Source
 
-_BATCH = 512  # photos in flight at once, and rows in a frame: half a million of either would fill the memory
+_BATCH = 512  # candidates at once, and rows in a frame: half a million of either would fill the memory
 _ROUNDING = 0.02  # pixels: labels round to two decimals; a box this far outside was not drawn outside
 _PLAIN_SUFFIXES = (".jpg", ".jpeg", ".png")  # what Ultralytics looks for without being told
 
@@ -45,33 +46,54 @@ class Placed:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Assembled:
+    """A source's part of the catalog.
+
+    Attributes:
+        catalog: photos that can be used, and their boxes.
+        stamps: ``STAMP_SCHEMA``; every photo that was selected, used or not.
+    """
+
+    catalog: Catalog
+    stamps: pl.DataFrame
+
+
 def assemble(
     source: Source,
     wanted: Wanted,
     selected: Sequence[int],
     ledger: Ledger,
     progress: Progress,
-    workers: int | None,
+    workers: Workers,
     remembered: Remembered,
     elsewhere: Elsewhere | None = None,
-) -> Catalog:
-    """Open the selected photos and build their rows, which do not depend on how many threads or machines there are.
+) -> Assembled:
+    """Open the selected photos and build their rows, which do not depend on who opens them, or how many.
 
     Photos that are as they were when they were last opened are not opened again.
     """
-    photos, boxes = [PHOTO_SCHEMA.to_frame()], [BOX_SCHEMA.to_frame()]
+    photos, boxes, stamps = [PHOTO_SCHEMA.to_frame()], [BOX_SCHEMA.to_frame()], [STAMP_SCHEMA.to_frame()]
     known = remembered.lookup([os.fsencode(path) for path in wanted.paths(selected)])
-    known_from = _opened_elsewhere(source, [wanted.names[one] for one in selected], known, elsewhere, progress)
+    same = _unchanged(known)
+    missing = known.get_column("path").filter(~pl.Series(same, dtype=pl.Boolean)).to_list()
+    if elsewhere is None:
+        opening = open_many(missing, workers)
+    else:
+        names = [wanted.names[one] for one, is_same in zip(selected, same, strict=True) if not is_same]
+        opening = elsewhere.open_many(source.name, names, missing, progress)
     # Batches, as half a million candidates and their rows would fill the memory.
-    pool = ThreadPoolExecutor(workers or min(16, os.cpu_count() or 1), "collect")
-    with pool, progress.task(f"{source.name}: photos", len(selected)) as task:
+    with closing(opening), progress.task(f"{source.name}: photos", len(selected)) as task:
         for start in range(0, len(selected), _BATCH):
-            batch = list(wanted.candidates(selected[start : start + _BATCH]))
-            opened_batch = _open_all(known.slice(start, _BATCH), known_from, pool, remembered)
+            part = slice(start, start + _BATCH)
+            batch = list(wanted.candidates(selected[part]))
+            glances = _open_all(known[part], same[part], opening, remembered)
+            stamps.append(_stamps(known[part], glances))
             photo_rows: list[tuple[object, ...]] = []
             box_rows: list[tuple[object, ...]] = []
-            for candidate, opened in zip(batch, opened_batch, strict=True):
+            for candidate, one in zip(batch, glances, strict=True):
                 task.advance()
+                opened = one.opened
                 try:
                     if isinstance(opened, InputError):
                         raise opened
@@ -84,7 +106,16 @@ def assemble(
                 box_rows += _box_rows(source, candidate, placed)
             photos.append(pl.DataFrame(photo_rows, schema=PHOTO_SCHEMA, orient="row"))
             boxes.append(pl.DataFrame(box_rows, schema=BOX_SCHEMA, orient="row"))
-    return Catalog(pl.concat(photos), pl.concat(boxes))
+    return Assembled(Catalog(pl.concat(photos), pl.concat(boxes)), pl.concat(stamps))
+
+
+def _stamps(known: pl.DataFrame, glances: Sequence[Glance]) -> pl.DataFrame:
+    columns = {
+        "path": known.get_column("path"),
+        "size": [one.size for one in glances],
+        "mtime_ns": [one.mtime_ns for one in glances],
+    }
+    return pl.DataFrame(columns, schema=STAMP_SCHEMA)
 
 
 def place(candidate: Candidate, header: ImageHeader) -> Placed:
@@ -116,41 +147,31 @@ def place(candidate: Candidate, header: ImageHeader) -> Placed:
     return Placed(within[kept], kept, clipped, tuple(notes))
 
 
-def _opened_elsewhere(
-    source: Source, names: Sequence[str], known: pl.DataFrame, elsewhere: Elsewhere | None, progress: Progress
-) -> Mapping[bytes, Glance]:
-    """What others found in the photos that are not known (``REMEMBERED_SCHEMA``), by path."""
-    if elsewhere is None:
-        return {}
-    missing = [place for place, one in enumerate(_recall(known)) if one is None]
-    paths = known.get_column("path").gather(missing).to_list()
-    return elsewhere.glances(source.name, [names[place] for place in missing], paths, progress)
-
-
-def _recall(known: pl.DataFrame) -> list[Glance | None]:
-    """What is known of photos (``REMEMBERED_SCHEMA``) whose size and time are as they were."""
-    columns = [known.get_column(name) for name in ("path", "size", "mtime_ns", "content")]
-    return [recalled(*row) for row in zip(*columns, strict=True)]
+def _unchanged(known: pl.DataFrame) -> list[bool]:
+    """Which photos are as they were when what is known of them (``REMEMBERED_SCHEMA``) was learned."""
+    columns = [known.get_column(name) for name in ("path", "size", "mtime_ns")]
+    return [
+        size is not None and stamp(path) == (size, mtime_ns) for path, size, mtime_ns in zip(*columns, strict=True)
+    ]
 
 
 def _open_all(
-    known: pl.DataFrame, told: Mapping[bytes, Glance], pool: ThreadPoolExecutor, remembered: Remembered
-) -> list[Opened | InputError]:
-    """What opening each photo tells; from memory where it is as it was, from others if they ``told``."""
-    paths = known.get_column("path").to_list()
-    glances = _recall(known)
-    missing = [place for place, one in enumerate(glances) if one is None]
-    asked = [paths[place] for place in missing]
-    for place, found in zip(missing, pool.map(lambda path: told.get(path) or glance(path), asked), strict=True):
-        glances[place] = found
-    kept = [
-        (path, one.size, one.mtime_ns, 0, one.encoded)
-        for path, one in zip(paths, glances, strict=True)
-        if one is not None and one.encoded is not None
-    ]
-    table = pl.DataFrame(kept, schema=REMEMBERED_SCHEMA, orient="row")
-    remembered.keep(table, learned=bool(missing))
-    return [one.opened for one in glances if one is not None]
+    known: pl.DataFrame, same: Sequence[bool], opening: Iterator[Glance], remembered: Remembered
+) -> list[Glance]:
+    """What opening each photo tells: from memory where it is the same, else the next that is opened."""
+    columns = [known.get_column(name) for name in ("path", "size", "mtime_ns", "content")]
+    glances: list[Glance] = []
+    kept: list[tuple[bytes, int, int, int, bytes]] = []
+    learned = False
+    for is_same, path, size, mtime_ns, content in zip(same, *columns, strict=True):
+        found = recalled(size, mtime_ns, content) if is_same else next(opening)
+        one = found or glance(path)
+        glances.append(one)
+        learned |= not is_same
+        if one.encoded is not None:
+            kept.append((path, one.size, one.mtime_ns, 0, one.encoded))
+    remembered.keep(pl.DataFrame(kept, schema=REMEMBERED_SCHEMA, orient="row"), learned=learned)
+    return glances
 
 
 def _count(ledger: Ledger, candidate: Candidate, header: ImageHeader, placed: Placed) -> None:

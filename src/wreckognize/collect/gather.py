@@ -11,11 +11,11 @@ import polars as pl
 
 from wreckognize.catalog import BOX_SCHEMA, PHOTO_SCHEMA, QUARANTINE_SCHEMA, TALLY_SCHEMA, Catalog
 from wreckognize.collect import aihub, coco, folder, yolo
-from wreckognize.collect.assemble import assemble
+from wreckognize.collect.assemble import Assembled, assemble
 from wreckognize.collect.candidates import Listed, Wanted
 from wreckognize.collect.ledger import Ledger
-from wreckognize.collect.opening import READER, Elsewhere
-from wreckognize.collect.remembered import Remembered
+from wreckognize.collect.opening import READER, Elsewhere, Workers
+from wreckognize.collect.remembered import STAMP_SCHEMA, Remembered
 from wreckognize.collect.sampling import sample_per_damage, seeded_order
 from wreckognize.collect.walk import File, expand, find_photos
 from wreckognize.errors import TooManyFailuresError, UsageError
@@ -31,11 +31,13 @@ class Collected:
         catalog: photos and boxes that can be used.
         quarantine: ``QUARANTINE_SCHEMA``; files that cannot be used, with the reason and what to do.
         tally: ``TALLY_SCHEMA``; what became of everything, counted.
+        stamps: ``STAMP_SCHEMA``; the photos that were selected, used or not, as they were when they were opened.
     """
 
     catalog: Catalog
     quarantine: pl.DataFrame
     tally: pl.DataFrame
+    stamps: pl.DataFrame
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +54,7 @@ class _Way:
 
     seed: int
     progress: Progress
-    workers: int | None
-    processes: int | None
+    workers: Workers
     caches: _Caches
     elsewhere: Elsewhere | None
 
@@ -74,8 +75,9 @@ def collect(
         sources: with absolute paths; names must differ.
         seed: decides which photos a limit takes, the same on any machine.
         progress: where to report to; silent by default.
-        workers: threads that open photos; by default one a processor.
-        processes: that read AI-Hub labels; by default one a processor where there are many. The result is the same.
+        workers: threads that open photos; by default one a processor, or processes where there are many.
+        processes: that read AI-Hub labels and open photos; by default one a processor where there are many. The
+            result is the same.
         cache: folder for what was read of labels and photos; files that are unchanged since (by path, size and time)
             are not read again. By default nothing is remembered.
         elsewhere: those who open photos; by default this process does.
@@ -94,21 +96,22 @@ def collect(
         Remembered(cache and cache / "labels.cache", aihub.READER),
         Remembered(cache and cache / "photos.cache", READER),
     )
-    way = _Way(seed, progress, workers, processes, caches, elsewhere)
+    way = _Way(seed, progress, Workers(workers, processes), caches, elsewhere)
     try:
-        catalogs = [_collect_one(source, way, ledger) for source, ledger in zip(sources, ledgers, strict=True)]
+        parts = [_collect_one(source, way, ledger) for source, ledger in zip(sources, ledgers, strict=True)]
     except UsageError:
         raise  # nothing is written where nothing can come of it
     except BaseException:
         _save(caches)
         raise
     _save(caches)
-    photos = pl.concat([PHOTO_SCHEMA.to_frame(), *(one.photos for one in catalogs)]).sort("photo")
-    boxes = pl.concat([BOX_SCHEMA.to_frame(), *(one.boxes for one in catalogs)]).sort("photo", maintain_order=True)
+    photos = pl.concat([PHOTO_SCHEMA.to_frame(), *(one.catalog.photos for one in parts)]).sort("photo")
+    boxes = pl.concat([BOX_SCHEMA.to_frame(), *(one.catalog.boxes for one in parts)])
     return Collected(
-        Catalog(photos, boxes),
+        Catalog(photos, boxes.sort("photo", maintain_order=True)),
         pl.concat([QUARANTINE_SCHEMA.to_frame(), *(ledger.quarantine_table() for ledger in ledgers)]),
         pl.concat([TALLY_SCHEMA.to_frame(), *(ledger.tally_table() for ledger in ledgers)]),
+        pl.concat([STAMP_SCHEMA.to_frame(), *(one.stamps for one in parts)]),
     )
 
 
@@ -136,13 +139,13 @@ def _save(caches: _Caches) -> None:
     caches.photos.save()
 
 
-def _collect_one(source: Source, way: _Way, ledger: Ledger) -> Catalog:
+def _collect_one(source: Source, way: _Way, ledger: Ledger) -> Assembled:
     wanted = _read(source, way, ledger)
     number = len(wanted.names)
     labels_failed = ledger.failures
     _guard(source, ledger, _share(labels_failed, labels_failed + number))
     selected = sorted(_select(source, wanted, way.seed, ledger), key=wanted.names.__getitem__)
-    catalog = assemble(
+    assembled = assemble(
         source, wanted, selected, ledger, way.progress, way.workers, way.caches.photos, way.elsewhere
     )
     # All labels were read, but only selected photos opened, so each stage has a share of its own. Where every
@@ -150,12 +153,12 @@ def _collect_one(source: Source, way: _Way, ledger: Ledger) -> Catalog:
     photos_failed = _share(ledger.failures - labels_failed, len(selected))
     passed = (1 - _share(labels_failed, labels_failed + number)) * (1 - photos_failed)
     _guard(source, ledger, 1 - passed)
-    if catalog.photos.is_empty():
+    if assembled.catalog.photos.is_empty():
         raise UsageError(
             f"no photo left in source {source.name!r}; what became of what it holds:\n{ledger}",
             remedy="correct its paths, role or filters in the study file",
         )
-    return catalog
+    return assembled
 
 
 def _read(source: Source, way: _Way, ledger: Ledger) -> Wanted:
@@ -168,7 +171,12 @@ def _read(source: Source, way: _Way, ledger: Ledger) -> Wanted:
     match source:
         case AihubSource():
             return aihub.read(
-                source, photos(aihub.LABEL_SUFFIXES), ledger, way.progress, way.caches.labels, way.processes
+                source,
+                photos(aihub.LABEL_SUFFIXES),
+                ledger,
+                way.progress,
+                way.caches.labels,
+                way.workers.processes,
             )
         case CocoSource():
             return Listed(coco.read(source, photos(coco.LABEL_SUFFIXES), ledger, way.progress))

@@ -6,7 +6,7 @@ import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
@@ -56,7 +56,7 @@ class Helpers:
         """Of the helpers that were started."""
         return [process.pid for process in self._started]
 
-    def ask(self, requests: Iterable[Request]) -> Iterator[Answer]:
+    def ask(self, requests: Iterable[Request]) -> Generator[Answer]:
         """Answers in the order of the requests."""
         if not self._number:
             yield from map(answer, requests)

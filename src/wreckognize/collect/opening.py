@@ -1,27 +1,28 @@
-"""Opening photos: whether each is whole, how large it is, and the sha256 of its bytes; here, or by many machines."""
+"""Opening photos: in threads, in helper processes, or by many machines; `photofile` opens one."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Self
 
-import msgspec
 import polars as pl
 
 from wreckognize.catalog import QUARANTINE_SCHEMA
+from wreckognize.collect.helpers import MOST, Helpers, processors
+from wreckognize.collect.photobatch import PhotoAnswer, PhotoRequest, glances
+from wreckognize.collect.photofile import Glance, decoded, encoded, glance, stamp
 from wreckognize.errors import InputError
 from wreckognize.files import sha256_of
-from wreckognize.images import MAX_BYTES, ImageHeader, verify
 from wreckognize.inference.executor import Doing, Executor, Tables, Tick, run_in_parts
 from wreckognize.progress import Progress
-from wreckognize.reading import read_regular
 
 READER = f"photos-1-pillow-{version('pillow')}-{version('pillow-heif')}"
 """Raised when photos are judged otherwise than before; the decoders have a say in which are whole."""
@@ -32,84 +33,39 @@ OPENED_SCHEMA = pl.Schema({"photo": pl.String, "content": pl.Binary, "lasting": 
 """What opening a photo told, encoded, and whether that holds as long as the file is not changed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """What opening one photo told."""
-
-    header: ImageHeader
-    sha256: str
+_CHUNK = 64  # photos a request
+_PAYS = 1000  # photos for each helper process, whose start takes as long as a thousand small ones
 
 
 @dataclass(frozen=True, slots=True)
-class Glance:
-    """One photo: what it told, its size and time before, and how to remember it (None: not to be remembered)."""
+class Workers:
+    """Who opens photos on this machine.
 
-    opened: Opened | InputError
-    size: int = -1
-    mtime_ns: int = -1
-    encoded: bytes | None = None
+    Attributes:
+        threads: None: one a processor.
+        processes: more than one: processes do it instead. None: one a processor where there are many photos.
+    """
 
-
-def glance(path: bytes) -> Glance:
-    """Open one photo."""
-    photo = Path(os.fsdecode(path))
-    try:
-        status = photo.stat()  # before it is read, so that a change in between is seen next time
-        data = read_regular(photo, MAX_BYTES)
-    except OSError as error:  # says nothing about next time
-        return Glance(_unreadable(error))
-    opened = _judge(data)
-    return Glance(opened, status.st_size, status.st_mtime_ns, encoded(opened))
+    threads: int | None = None
+    processes: int | None = None
 
 
-def recalled(path: bytes, size: int | None, mtime_ns: int | None, content: bytes | None) -> Glance | None:
-    """What is known of a photo, if it is as it was."""
-    if size is None or mtime_ns is None or content is None:
-        return None
-    if _stamp(path) != (size, mtime_ns):
-        return None
-    try:
-        return Glance(decoded(content), size, mtime_ns, content)
-    except (msgspec.MsgspecError, UnicodeDecodeError):  # spoilt, or written by something else
-        return None
-
-
-def _stamp(path: bytes) -> tuple[int, int] | None:
-    try:
-        status = os.stat(path)  # noqa: PTH116 - a path of bytes
-    except OSError:
-        return None
-    return status.st_size, status.st_mtime_ns
-
-
-def _judge(data: bytes) -> Opened | InputError:
-    try:
-        return Opened(verify(data), hashlib.sha256(data).hexdigest())
-    except InputError as error:
-        return error
-
-
-def _unreadable(error: OSError) -> InputError:
-    remedy = "put the file back as a whole photo, or give yourself the right to read it"
-    return InputError("file cannot be read", where=error.strerror or "", remedy=remedy)
-
-
-_STORED = msgspec.msgpack.Decoder(Opened | tuple[str, str, str])
-
-
-def encoded(opened: Opened | InputError) -> bytes:
-    """As it is remembered."""
-    refused = (opened.reason, opened.where, opened.remedy) if isinstance(opened, InputError) else None
-    return msgspec.msgpack.encode(refused or opened)
-
-
-def decoded(data: bytes) -> Opened | InputError:
-    """What was remembered."""
-    stored = _STORED.decode(data)
-    if isinstance(stored, Opened):
-        return stored
-    reason, where, remedy = stored
-    return InputError(reason, where=where, remedy=remedy)
+def open_many(paths: Sequence[bytes], workers: Workers) -> Generator[Glance]:
+    """What opening each photo tells, in their order; closing it ends the work."""
+    processes = workers.processes
+    if processes is None:
+        processes = min(MOST, processors(), len(paths) // _PAYS) if workers.threads is None else 1
+    if processes > 1 and paths:
+        requests = [PhotoRequest(list(paths[at : at + _CHUNK])) for at in range(0, len(paths), _CHUNK)]
+        with Helpers(processes) as helpers, closing(helpers.ask(requests)) as answers:
+            for request, answer in zip(requests, answers, strict=True):
+                assert isinstance(answer, PhotoAnswer)
+                yield from glances(request.paths, answer)
+        return
+    threads = workers.threads or min(16, os.cpu_count() or 1)
+    with ThreadPoolExecutor(threads, "collect") as pool:
+        for at in range(0, len(paths), PART_PHOTOS):  # half a million at once would fill the memory
+            yield from pool.map(glance, paths[at : at + PART_PHOTOS])
 
 
 @dataclass(frozen=True)
@@ -166,6 +122,13 @@ class Elsewhere:
     parts: Path
     copies: Path
 
+    def open_many(
+        self, source: str, names: Sequence[str], paths: Sequence[bytes], progress: Progress
+    ) -> Generator[Glance]:
+        """As `open_many`, of photos with these names below the source; what is gone from here is said by it."""
+        told = self.glances(source, names, paths, progress)
+        return (told.get(path) or glance(path) for path in paths)
+
     def glances(
         self, source: str, names: Sequence[str], paths: Sequence[bytes], progress: Progress
     ) -> dict[bytes, Glance]:
@@ -177,7 +140,7 @@ class Elsewhere:
             paths: absolute.
             progress: where to report.
         """
-        there = [(name, path, stamp) for name, path in zip(names, paths, strict=True) if (stamp := _stamp(path))]
+        there = [(name, path, known) for name, path in zip(names, paths, strict=True) if (known := stamp(path))]
         if not there:
             return {}
         table = pl.DataFrame(
@@ -187,7 +150,7 @@ class Elsewhere:
                 "source": source,
             }
         )
-        key = pl.DataFrame([stamp for *_, stamp in there], schema=["size", "mtime_ns"], orient="row")
+        key = pl.DataFrame([known for *_, known in there], schema=["size", "mtime_ns"], orient="row")
         folder = self.parts / f"parts-{source}"
         tables = run_in_parts(
             table.with_columns(sha256=self._hashes(table["path"])),
@@ -203,11 +166,11 @@ class Elsewhere:
             photo: InputError(reason, remedy=remedy) for _, photo, reason, remedy in tables["unread"].iter_rows()
         }
         found: dict[bytes, Glance] = {}
-        for (name, path, stamp), (_, content, lasting) in zip(there, tables["opened"].iter_rows(), strict=True):
+        for (name, path, known), (_, content, lasting) in zip(there, tables["opened"].iter_rows(), strict=True):
             if name in lost:
-                found[path] = Glance(lost[name])
+                found[path] = Glance(lost[name], *known)
             else:
-                found[path] = Glance(decoded(content), *stamp, content if lasting else None)
+                found[path] = Glance(decoded(content), *known, content if lasting else None)
         shutil.rmtree(folder)
         return found
 

@@ -28,6 +28,9 @@ REMEMBERED_SCHEMA = pl.Schema(
     }
 )
 
+STAMP_SCHEMA = pl.Schema({name: REMEMBERED_SCHEMA[name] for name in ("path", "size", "mtime_ns")})
+"""Files as they were; size -1: there was none."""
+
 _SETTLED_NS = 2_000_000_000  # the coarsest clock of a file system in use (FAT)
 _MAGIC = b"wreckognize"
 
