@@ -116,7 +116,7 @@ def _on_loopback() -> Iterator[None]:
 
     On Linux it takes the address of the way to a public resolver, looks up this machine's name, and listens to all.
     """
-    constants = importlib.import_module("ray._private.ray_constants")
+    constants: Any = importlib.import_module("ray._private.ray_constants")
     name = constants.ENABLE_RAY_CLUSTERS_ENV_VAR
     before = constants.ENABLE_RAY_CLUSTER, os.environ.get(name)
     constants.ENABLE_RAY_CLUSTER, os.environ[name] = False, "0"  # for this process, and for those that it starts
