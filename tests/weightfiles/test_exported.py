@@ -127,7 +127,8 @@ def test_what_cannot_be_used_is_refused_with_the_reason_and_a_way_out(tmp_path, 
 @pytest.mark.parametrize(
     "text",
     [
-        "", "{}", "[]", "car", "{0: car}", "{0: 'car'", "{0: 'car', 0: 'bus'}", "{1: 'car'}", "{0: 'car', 2: 'bus'}",
+        "", "{}", "[]", "car", "{0: car}", "{0: 'car'", "{0: 'car', 0: 'bus'}", "{1: 'car'}", "{00: 'car'}",
+        "{0: 'car', 2: 'bus'}",
         "{'0': 'car'}", "['car', 1: 'bus']", "{0: 'car' 1: 'bus'}", "{0: 'car', 'bus'}", "{0: ['car']}", "(0, 'car')",
         "{0: 'a' 'b'}", "{0: b'car'}", "{0: 'ca\\x72'}", "{0: 'car\\'}", "{0: 'two\nlines'}",
         "{0: 'l" + "o" * 100 + "ng'}",

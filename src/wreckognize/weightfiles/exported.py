@@ -23,7 +23,7 @@ _WANTED = ("task", "stride", "names")
 _MOST_TEXT, _MOST_CLASSES, _LONGEST_NAME = 1_000_000, 10_000, 100
 _LARGEST_SIDE, _LARGEST_BATCH, _LARGEST_STRIDE = 4096, 128, 128
 _ENTRY = re.compile(
-    r"""\s*(?:(?P<number>[0-9]{1,5})\s*:\s*)?"""
+    r"""\s*(?:(?P<number>0|[1-9][0-9]{0,4})\s*:\s*)?"""
     r"""(?:'(?P<single>(?:[^'\\]|\\['"\\])*)'|"(?P<double>(?:[^"\\]|\\['"\\])*)")\s*(?:,|$)"""
 )
 _ESCAPED = re.compile(r"\\(.)")
