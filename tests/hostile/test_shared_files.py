@@ -1,4 +1,4 @@
-"""What leaves the house: report, review exports, bundles and annotated copies of a real run.
+"""What leaves the house: report, pages of audit and search, review exports, bundles and annotated copies of a real run.
 
 It is made of photos full of secrets and hostile names.
 
@@ -10,6 +10,7 @@ byte.
 from __future__ import annotations
 
 import base64
+import html.parser
 import io
 import json
 import os
@@ -22,6 +23,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pillow_heif
+import polars as pl
 import pytest
 import yaml
 from PIL import Image, PngImagePlugin
@@ -105,6 +107,7 @@ def run(tmp_path_factory, tiny_weights) -> Path:
         tiny_weights,
         notice="<script>document.title='ZRAN'</script>",
         evidence={"draws": 200, "shortcuts": False},
+        search={"system": "ver6", "trials": 1, "space": {"train.lr0": [1e-3, 1e-2]}},
     )
     for photo in sorted(folder.rglob("*.jpg")):
         full_of_secrets(photo)
@@ -125,6 +128,8 @@ def run(tmp_path_factory, tiny_weights) -> Path:
     environment = {**os.environ, "HOME": str(home), "USER": f"{MARK}USER", "LOGNAME": f"{MARK}USER"}
     program = [*in_a_house_of_its_own(), sys.executable, "-c", COMMANDS]
     commands = [["run", str(file), "--out", "run"]]
+    commands += [["audit", str(file), "--out", "run", "--folds", "2", "--epochs", "1"]]
+    commands += [["search", str(file), "--out", "run"]] if "search" in PAGES else []
     commands += [["review", "export", str(file), "--out", "run", "--to", tool] for tool in TOOLS]
     for kind in BUNDLES:
         commands += [["export", "run/systems/baseline", "--to", kind, "--out", f"run/bundles/{kind}", "--force"]]
@@ -158,12 +163,16 @@ for words in json.loads(sys.argv[1]):
 TOOLS = ("label-studio", "coco", "yolo")
 BUNDLES = ("safetensors", *(("onnx", "openvino") if find_spec("onnx") and find_spec("openvino") else ()))
 FOLDERS = ("report", "review", "bundles", "annotated")
+PAGES = {"audit": "audit/*/*", **({"search": "search/*"} if find_spec("optuna") else {})}
+"""Of these the pages and tables are handed on, not what lies in the folders below: trials, and their logs."""
 
 
 def files_for_others(run: Path) -> list[Path]:
     """What docs/run-folder.md says is safe to hand on."""
-    weights = sorted(run.glob("systems/*/weights/*"))
-    return [path for name in FOLDERS for path in sorted((run / name).rglob("*")) if path.is_file()] + weights
+    found = [path for name in FOLDERS for path in sorted((run / name).rglob("*"))]
+    for pattern in (*PAGES.values(), "systems/*/weights/*"):
+        found += sorted(run.glob(pattern))
+    return [path for path in found if path.is_file()]
 
 
 def secrets() -> list[str]:
@@ -232,13 +241,15 @@ def test_the_secrets_are_in_the_photos(run):
 def test_no_byte_of_what_is_shared_holds_a_secret(run):
     shared = files_for_others(run)
     assert len(shared) > 100
-    assert {path.relative_to(run).parts[0] for path in shared} == {*FOLDERS, "systems"}
+    assert {path.relative_to(run).parts[0] for path in shared} == {*FOLDERS, *PAGES, "systems"}
     for path in shared:
         texts = [path.read_bytes(), str(path.relative_to(run)).encode()]
         if path.suffix == ".html":
             inside = pictures_in(path.read_text(encoding="utf-8"))
-            assert len(inside) > 20
+            assert len(inside) > 20 or path.parent.name == "search"
             texts += inside
+        if path.suffix == ".parquet":  # compressed as it lies there
+            texts += [pl.read_parquet(path).write_json().encode()]
         if path.suffix == ".png":
             texts += [zlib.decompress(chunks(texts[0])[b"IDAT"]) if path.parent.name != "figures" else b""]
         for word in secrets():
@@ -261,8 +272,9 @@ def test_every_picture_that_is_shared_is_a_picture_alone(run):
 
 def test_no_absolute_path_stands_in_what_is_shared(run):
     for path in files_for_others(run):
-        if path.suffix in (".html", ".json", ".csv", ".md", ".txt", ".yaml", ".xml"):
-            text = re.sub(r"data:image/[^\"]+", "", path.read_text(encoding="utf-8"))
+        if path.suffix in (".html", ".json", ".csv", ".md", ".txt", ".yaml", ".xml", ".parquet"):
+            text = pl.read_parquet(path).write_json() if path.suffix == ".parquet" else path.read_text("utf-8")
+            text = re.sub(r"data:image/[^\"]+", "", text)
             assert str(run.parent) not in text
             assert not re.search(r"(?<![\w/:.])/(?:home|tmp|root|Users|mnt|var)/", text), path
 
@@ -275,6 +287,67 @@ def test_copies_for_reviewers_show_the_same_pixels(run):
     plain = [decode(path).tobytes() for data, path in originals.items() if without_metadata(data)]
     assert len(plain) > 40
     assert sum(pixels in seen for pixels in plain) == len(plain)
+
+
+class Active(html.parser.HTMLParser):
+    """What of a page would do something by itself, or speak to anybody; and its text."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found, self.text = [], []
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag, attributes):
+        if tag in ("script", "iframe", "frame", "object", "embed", "applet", "base", "form", "foreignobject"):
+            self.found.append(f"<{tag}>")
+        for name, value in attributes:
+            text = (value or "").translate(dict.fromkeys(range(33))).lower()
+            acts = name.startswith("on") or name in ("srcdoc", "formaction", "ping")
+            acts |= name == "http-equiv" and text != "content-security-policy"
+            acts |= name == "style" and "url(" in text
+            acts |= name in ADDRESSES and re.match(r"(?!data:image/)[a-z][a-z0-9+.-]*:|//", text) is not None
+            if acts:
+                self.found.append(f"<{tag} {name}={value!r}>")
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+ADDRESSES = ("href", "src", "srcset", "xlink:href", "action", "data", "poster", "background")
+
+
+ACTING = """
+<script>1</script>
+<p onclick=x>
+<SVG/onload=x>
+<a href=' java\tscript:x'>
+<a href='data:text/html,x'>
+<a style='background:url(//a)'>
+<img src=x onerror=x>
+<img src=https://a/b.png>
+<img src=//a/b.png>
+<iframe src=a>
+<meta http-equiv=refresh>
+"""
+
+
+@pytest.mark.parametrize("page", ACTING.split("\n")[1:-1])
+def test_the_reader_of_pages_sees_what_acts(page):
+    """Else finding nothing would prove nothing."""
+    assert Active(page).found
+
+
+def test_no_file_name_becomes_anything_that_acts(run):
+    pages = [path for path in files_for_others(run) if path.suffix in (".html", ".svg")]
+    assert {path.relative_to(run).parts[0] for path in pages} >= {"report", *PAGES}
+    for path in pages:
+        page = Active(path.read_text(encoding="utf-8"))
+        assert page.found == [], path
+        if path.suffix == ".html" and path.parent.name != "search":
+            text = "".join(page.text)
+            assert "onerror=" in text, "the names must be on the page for this to show anything"
+            assert "\\u202e" in text
 
 
 def browser():
