@@ -42,7 +42,13 @@ def finished(tiny_weights, tmp_path_factory):
             "train": {"imgsz": 64, "epochs": 1, "batch": 4, "device": "cpu"},
         },
     }
-    file = write_study(folder, tiny_weights, teacher={"weights": "open.onnx", "imgsz": 64}, systems=systems)
+    file = write_study(
+        folder,
+        tiny_weights,
+        teacher={"weights": "open.onnx", "imgsz": 64},
+        systems=systems,
+        evidence={"draws": 200, "shortcuts": False},
+    )
     before = tree(folder)
     return run(Study.load(file), out=root / "run"), before
 
