@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import shutil
@@ -169,6 +170,9 @@ def test_the_same_study_gives_the_same_bytes(finished, tmp_path):
     names = sorted(path.relative_to(finished).as_posix() for path in finished.rglob("*.parquet"))
     names += ["quarantine.csv", "report/decisions.csv", "report/evidence.json"]
     names += [path.relative_to(finished).as_posix() for path in finished.rglob("best.safetensors")]
+    plots = [path.relative_to(finished).as_posix() for path in (finished / "report" / "figures").iterdir()]
+    assert len(plots) > 5
+    names += plots
     timed = {"frozen_at", "locked"}
     differing = [
         name for name in names if content(finished / name, timed) != content(tmp_path / "again" / name, timed)
@@ -176,13 +180,22 @@ def test_the_same_study_gives_the_same_bytes(finished, tmp_path):
     assert len(names) > 20
     assert differing == []
     measured = {"ms_per_image", "ms_p95", "fps", "train_seconds"}
-    for file in finished.rglob("metrics.json"):
+    tables = ["comparison.json", "comparison.csv", "comparison.md"]
+    curves = list(finished.rglob("training/work/results.csv"))
+    assert len(curves) == 2  # one for each seed
+    for file in (*finished.rglob("metrics.json"), *(finished / "report" / name for name in tables), *curves):
         again = tmp_path / "again" / file.relative_to(finished)
-        assert content(file, measured) == content(again, measured)
+        left_out = measured | ({"time"} if file in curves else {"ms", "FPS"})
+        assert content(file, left_out) == content(again, left_out), file
 
 
 def content(file, left_out):
-    """The bytes of a file; of JSON, the values without some fields."""
+    """The bytes of a file; of JSON, CSV and tables in Markdown the values without some fields."""
+    if file.suffix == ".csv" and left_out:
+        rows = csv.DictReader(file.read_text(encoding="utf-8").splitlines())
+        return [[(key, value) for key, value in row.items() if key not in left_out] for row in rows]
+    if file.suffix == ".md":
+        return without_columns(file.read_text(encoding="utf-8").splitlines(), left_out)
     if file.suffix != ".json":
         return file.read_bytes()
 
@@ -192,6 +205,17 @@ def content(file, left_out):
         return [without(item) for item in value] if isinstance(value, list) else value
 
     return without(json.loads(file.read_text()))
+
+
+def without_columns(lines, left_out):
+    """Lines of Markdown; of its tables, the cells but those under some heads."""
+    found, heads = [], []
+    for line in lines:
+        cells = line.split(" | ") if line.startswith("|") else []
+        heads = [] if not cells else heads or [cell.strip("| ") for cell in cells]
+        kept = [cell for head, cell in zip(heads, cells, strict=True) if head not in left_out]
+        found.append(kept if cells else line)
+    return found
 
 
 @pytest.mark.slow
