@@ -104,6 +104,7 @@ class Workspace:
         inputs: Mapping[str, Any],
         outputs: Sequence[Path],
         action: Callable[[], Iterable[Path] | None],
+        still: Callable[[], bool] | None = None,
     ) -> bool:
         """Do ``action`` unless the stage is done; record it once all ``outputs`` stand.
 
@@ -112,12 +113,13 @@ class Workspace:
             inputs: everything the outputs depend on, JSON-able.
             outputs: files that ``action`` writes.
             action: the work; what it returns are further outputs, whose names are not known before.
+            still: whether what the outputs depend on besides is as it was; asked only where the stage is done else.
 
         Returns:
             Whether the work was done now.
         """
         fingerprint = fingerprint_of(inputs)
-        if self.is_done(stage, fingerprint):
+        if self.is_done(stage, fingerprint) and (still is None or still()):
             return False
         if self.shared:
             raise WorkspaceError(

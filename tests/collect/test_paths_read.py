@@ -19,16 +19,19 @@ def test_every_place_a_source_is_read_from_is_named(tmp_path):
     more = folder(tmp_path / "b" / "images")
     annotations = tmp_path / "instances.json"
     annotations.write_text("{}")
-    assert paths_read(FolderSource(type="folder", images=tmp_path / "*" / "images", **COMMON)) == [images, more]
-    assert paths_read(AihubSource(type="aihub", images=images, labels=labels, **COMMON)) == [images, labels]
-    assert paths_read(CocoSource(type="coco", images=images, annotations=annotations, **COMMON)) == [
-        images,
-        annotations,
-    ]
-    assert paths_read(YoloSource(type="yolo", images=images, **COMMON)) == [
-        images,
-        labels,
-    ]  # the neighbouring folder
+
+    def places(source):
+        read = paths_read(source)
+        return [*read.photos], [*read.labels]
+
+    assert places(FolderSource(type="folder", images=tmp_path / "*" / "images", **COMMON)) == ([images, more], [])
+    assert places(AihubSource(type="aihub", images=images, labels=labels, **COMMON)) == ([images], [labels])
+    assert places(CocoSource(type="coco", images=images, annotations=annotations, **COMMON)) == (
+        [images],
+        [annotations],
+    )
+    neighbour = places(YoloSource(type="yolo", images=images, **COMMON))
+    assert neighbour == ([images], [labels])
 
 
 def test_a_missing_place_is_said(tmp_path):

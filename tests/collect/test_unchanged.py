@@ -10,11 +10,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from wreckognize.collect import collect, tree_signature
+from wreckognize.collect import are_unchanged, collect, tree_signature
 from wreckognize.collect import signature as signature_module
-from wreckognize.collect.remembered import REMEMBERED_SCHEMA, Remembered
+from wreckognize.collect.folderstamp import stamp
+from wreckognize.collect.remembered import REMEMBERED_SCHEMA, STAMP_SCHEMA, Remembered
 from wreckognize.errors import TooManyFailuresError, UsageError
-from wreckognize.files import atomic_write
+from wreckognize.files import atomic_write, write_table
 
 
 def settle(root):
@@ -194,12 +195,47 @@ class TestSignature:
         atomic_write(tmp_path / "a.json", "22")
         assert tree_signature([tmp_path / "a.json"]) != before
 
+    def test_of_photos_the_names_count_and_what_is_no_plain_file(self, tmp_path):
+        photo, linked = tmp_path / "images" / "deep" / "a.jpg", tmp_path / "b.jpg"
+        for file in (photo, linked):
+            atomic_write(file, "1")
+        (tmp_path / "images" / "link.jpg").symlink_to(linked)
+
+        def signature():
+            return tree_signature([], [tmp_path / "images"])
+
+        before = signature()
+        photo.write_bytes(b"another")
+        assert signature() == before
+        changed = []
+        atomic_write(linked, "22")
+        changed.append(signature())
+        photo.rename(photo.with_name("c.jpg"))
+        changed.append(signature())
+        (tmp_path / "images" / "deep").rename(tmp_path / "images" / "deeper")
+        changed.append(signature())
+        os.mkfifo(tmp_path / "pipe")
+        (tmp_path / "pipe").replace(tmp_path / "images" / "deeper" / "c.jpg")
+        changed.append(signature())
+        assert len({before, *changed}) == 5
+
+    def test_a_label_that_is_a_link_counts_by_what_it_leads_to(self, tmp_path):
+        atomic_write(tmp_path / "there" / "a.json", "1")
+        (tmp_path / "labels").mkdir()
+        (tmp_path / "labels" / "a.json").symlink_to(tmp_path / "there" / "a.json")
+        before = tree_signature([tmp_path / "labels"])
+        alone = tree_signature([tmp_path / "labels" / "a.json"])
+        atomic_write(tmp_path / "there" / "a.json", "22")
+        assert tree_signature([tmp_path / "labels"]) != before
+        assert tree_signature([tmp_path / "labels" / "a.json"]) != alone
+
     def test_helpers_see_the_same(self, tmp_path, monkeypatch):
-        for name in ("a/x", "b/y", "b/c/z", "d/e/f/g"):
+        for name in ("a/x", "b/y", "b/c/z", "d/e/f/g", "b/c/u", "b/c/v"):
             atomic_write(tmp_path / name, name)
-        alone = tree_signature([tmp_path], processes=1)
+        monkeypatch.setattr(signature_module, "_CHUNK", 2)
+        alone = tree_signature([tmp_path / "b"], [tmp_path])
         monkeypatch.setattr(signature_module, "_MANY", 0)
-        assert tree_signature([tmp_path], processes=2) == alone
+        assert tree_signature([tmp_path / "b"], [tmp_path], processes=2) == alone
 
     def test_a_folder_that_vanishes_is_no_error_and_one_that_refuses_is(self, tmp_path, monkeypatch):
         for name in ("a", "b"):
@@ -217,3 +253,32 @@ class TestSignature:
         error = PermissionError(13, "Permission denied")
         with pytest.raises(UsageError, match=r"folder cannot be read: .*/a \(Permission denied\)"):
             tree_signature([tmp_path])
+
+
+class TestStamps:
+    def table(self, *paths):
+        stamps = [(os.fsencode(path), *(stamp(os.fsencode(path)) or (-1, -1))) for path in paths]
+        return pl.DataFrame(stamps, schema=STAMP_SCHEMA, orient="row")
+
+    @pytest.mark.parametrize("many", [0, 100], ids=["helpers", "alone"])
+    def test_a_change_of_any_is_seen(self, tmp_path, monkeypatch, many):
+        monkeypatch.setattr(signature_module, "_MANY", many)
+        monkeypatch.setattr(signature_module, "_CHUNK", 2)
+        files = [tmp_path / f"{number}.jpg" for number in range(5)]
+        for file in files:
+            atomic_write(file, "1")
+        write_table(tmp_path / "t", self.table(*files, tmp_path / "gone"))
+        assert are_unchanged(tmp_path / "t", processes=2)
+        os.utime(files[3], ns=(1, 1))
+        assert not are_unchanged(tmp_path / "t", processes=2)
+        write_table(tmp_path / "t", self.table(*files, tmp_path / "gone"))
+        atomic_write(tmp_path / "gone", "")
+        assert not are_unchanged(tmp_path / "t", processes=2)
+
+    def test_no_table_and_a_spoilt_one_prove_nothing(self, tmp_path):
+        assert not are_unchanged(tmp_path / "t")
+        for content in (b"", b"PAR1", b"PAR1" * 50):
+            (tmp_path / "t").write_bytes(content)
+            assert not are_unchanged(tmp_path / "t")
+        write_table(tmp_path / "t", pl.DataFrame({"path": ["a"]}))
+        assert not are_unchanged(tmp_path / "t")

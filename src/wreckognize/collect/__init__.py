@@ -2,10 +2,11 @@
 
 walk       which files are there                     (file system -> names)
 aihub, coco, folder, yolo                            (names + labels -> candidates)
-bulk, helper, helpers                                (very many label files, in processes)
+bulk, helper, helpers                                (very many label files and photos, in processes)
 sampling   which candidates are taken, by seed       (names -> positions)
 assemble   photos opened, boxes placed               (candidates -> tables)
 ledger     what became of everything else            (counts and quarantine)
+signature  whether any of it has changed             (file system -> yes or no)
 remembered what was read before and is unchanged     (a cache in the run's folder)
 
 Names are imported when they are first used, as the processes that read labels need little of this.
@@ -18,16 +19,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from wreckognize.collect.gather import Collected, collect, paths_read
-    from wreckognize.collect.signature import tree_signature
+    from wreckognize.collect.signature import are_unchanged, tree_signature
 
 _HOMES = {
     "Collected": "wreckognize.collect.gather",
     "collect": "wreckognize.collect.gather",
     "paths_read": "wreckognize.collect.gather",
+    "are_unchanged": "wreckognize.collect.signature",
     "tree_signature": "wreckognize.collect.signature",
 }
 
-__all__ = ["Collected", "collect", "paths_read", "tree_signature"]
+__all__ = ["Collected", "are_unchanged", "collect", "paths_read", "tree_signature"]
 
 
 def __getattr__(name: str) -> Any:

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from wreckognize.boxes import Boxes, area, as_boxes
 from wreckognize.catalog import BOX_SCHEMA, PHOTO_SCHEMA, Catalog
 from wreckognize.collect.candidates import Candidate, Wanted, origin_of
+from wreckognize.collect.folderstamp import stamp
 from wreckognize.collect.labelwords import ZERO_AREA
 from wreckognize.collect.ledger import Ledger
 from wreckognize.collect.opening import Elsewhere, Workers, open_many
-from wreckognize.collect.photofile import Glance, Opened, glance, recalled, stamp
+from wreckognize.collect.photofile import Glance, Opened, glance, recalled
 from wreckognize.collect.remembered import REMEMBERED_SCHEMA, STAMP_SCHEMA, Remembered
 from wreckognize.errors import InputError
 from wreckognize.images import ImageHeader, orient_boxes

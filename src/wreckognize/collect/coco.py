@@ -61,6 +61,7 @@ def read(source: CocoSource, photos: list[File], ledger: Ledger, progress: Progr
         if photo.path not in times_named:
             ledger.quarantine(photo.path, unlabelled_photo())
     candidates: list[Candidate] = []
+    aside: set[str] = set()
     with progress.task(f"{source.name}: labels", len(entries), "labels") as task:
         for entry, found in zip(entries, matches, strict=True):
             try:
@@ -71,7 +72,9 @@ def read(source: CocoSource, photos: list[File], ledger: Ledger, progress: Progr
                 ledger.count("not_wanted", str(reason), max(1, len(found)))
             except InputError as error:
                 for file in [photo.path for photo in found] or [entry.image.file_name]:
-                    ledger.quarantine(file, error)
+                    if file not in aside:  # where several entries name one photo, the first speaks for all
+                        ledger.quarantine(file, error)
+                    aside.add(file)
             task.advance()
     return candidates
 

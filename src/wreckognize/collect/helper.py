@@ -1,5 +1,6 @@
-"""A process that reads label files, folders or photos for another: requests come on its standard input, answers go out.
+"""A process that reads labels and photos for another, or looks whether they have changed.
 
+Requests come on its standard input, answers go out.
 Not `multiprocessing`: that imports the caller's main program again (which must be written for it) or copies a process
 with threads. This one imports next to nothing, and ends when its input does. `helpers` has the other side.
 """
@@ -13,11 +14,18 @@ from typing import IO
 import msgspec
 
 from wreckognize.collect.aihub_label import LabelAnswer, LabelRequest, read_labels
-from wreckognize.collect.folderstamp import FolderAnswer, FolderRequest, stamp_folder
+from wreckognize.collect.folderstamp import (
+    FolderAnswer,
+    FolderRequest,
+    SameAnswer,
+    SameRequest,
+    are_same,
+    stamp_files,
+)
 from wreckognize.collect.photobatch import PhotoAnswer, PhotoRequest, open_photos
 
-Request = LabelRequest | FolderRequest | PhotoRequest
-Answer = LabelAnswer | FolderAnswer | PhotoAnswer
+Request = LabelRequest | FolderRequest | SameRequest | PhotoRequest
+Answer = LabelAnswer | FolderAnswer | SameAnswer | PhotoAnswer
 
 _LENGTH = 8  # bytes
 
@@ -30,7 +38,9 @@ def answer(request: Request) -> Answer:
         case PhotoRequest():
             return open_photos(request)
         case FolderRequest():
-            return stamp_folder(request)
+            return stamp_files(request)
+        case SameRequest():
+            return are_same(request)
 
 
 def send(stream: IO[bytes], message: Request | Answer) -> None:

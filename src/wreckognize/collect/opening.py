@@ -16,9 +16,10 @@ from typing import Self
 import polars as pl
 
 from wreckognize.catalog import QUARANTINE_SCHEMA
+from wreckognize.collect.folderstamp import stamp
 from wreckognize.collect.helpers import MOST, Helpers, processors
 from wreckognize.collect.photobatch import PhotoAnswer, PhotoRequest, glances
-from wreckognize.collect.photofile import Glance, decoded, encoded, glance, stamp
+from wreckognize.collect.photofile import Glance, decoded, encoded, glance
 from wreckognize.errors import InputError
 from wreckognize.files import sha256_of
 from wreckognize.inference.executor import Doing, Executor, Tables, Tick, run_in_parts

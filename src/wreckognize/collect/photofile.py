@@ -6,11 +6,11 @@ As light as decoding allows, as helper processes import it; `photobatch` is how 
 from __future__ import annotations
 
 import hashlib
-import os
 from dataclasses import dataclass
 
 import msgspec
 
+from wreckognize.collect.folderstamp import stamp
 from wreckognize.errors import InputError
 from wreckognize.images import MAX_BYTES, ImageHeader, verify
 from wreckognize.reading import read_regular
@@ -50,15 +50,6 @@ def glance(path: bytes, *, large: bool = True) -> Glance:
         return Glance(_unreadable(error), *known)
     opened = _judge(data, large)
     return Glance(opened, *known, encoded(opened))
-
-
-def stamp(path: bytes) -> tuple[int, int] | None:
-    """Size and time of change (nanoseconds); None if it is not there."""
-    try:
-        status = os.stat(path)  # noqa: PTH116 - a path of bytes
-    except OSError:
-        return None
-    return status.st_size, status.st_mtime_ns
 
 
 def recalled(size: int, mtime_ns: int, content: bytes) -> Glance | None:

@@ -28,12 +28,13 @@ if TYPE_CHECKING:
 
 def collect(run: Run) -> None:
     """Sources -> ``catalog/``, ``quarantine.csv``."""
+    from wreckognize.collect import are_unchanged, paths_read, tree_signature
     from wreckognize.collect import collect as collect_sources
-    from wreckognize.collect import paths_read, tree_signature
 
     study = run.study
     outputs = [run.path("catalog", f"{name}.parquet") for name in ("photos", "boxes", "quarantine", "tally")]
     outputs += [run.path("catalog", "reviewed.json"), run.path("quarantine.csv")]
+    stamps = run.path("cache", "selected.parquet")  # no output, as the same photos may have other times elsewhere
 
     def action() -> None:
         try:
@@ -55,19 +56,23 @@ def collect(run: Run) -> None:
             write_table(path, table)
         atomic_write(outputs[4], json.dumps(reviewed, ensure_ascii=False, indent=1))
         atomic_write(outputs[5], table_to_csv(collected.quarantine))
+        write_table(stamps, collected.stamps)  # the last, as it says that the others are of these photos
         _say_collected(run, collected.tally)
         for sentence in reviewed["notes"]:
             run.progress.say(f"  note: {sentence}")
 
+    places = [paths_read(source) for source in run.sources]
     inputs = {
         "revision": REVISIONS["collect"],
         "seed": study.seed,
         "sources": [source.model_dump(mode="json", exclude={"split", "hard"}) for source in run.sources],
         "pins": {source.name: source.split for source in study.sources},
         "reviews": [sha256_of(file) for file in study.reviews],
-        "files": tree_signature({path for source in run.sources for path in paths_read(source)}),
+        "files": tree_signature(
+            {path for read in places for path in read.labels}, {path for read in places for path in read.photos}
+        ),
     }
-    run.workspace.run_stage("collect", inputs, outputs, action)
+    run.workspace.run_stage("collect", inputs, outputs, action, still=lambda: are_unchanged(stamps))
 
 
 def _elsewhere(run: Run) -> Elsewhere | None:
