@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import http.client
 import os
+import shutil
+import tempfile
 import threading
 import time
 import urllib.request
@@ -164,3 +166,11 @@ def two_nodes() -> Iterator[TwoNodes]:
         nodes.kill_second()
         nodes.first.kill()
         nodes.close()
+
+
+@pytest.fixture
+def short() -> Iterator[Path]:
+    """For all that is temporary: Ray's sockets have no room for a longer path."""
+    folder = Path(tempfile.mkdtemp(prefix="q-", dir="/tmp"))
+    yield folder
+    shutil.rmtree(folder)

@@ -182,9 +182,10 @@ def test_what_is_finished_is_not_done_again_and_a_new_node_is_hired(two_nodes, p
     assert all(here[kind].equals(there[kind]) for kind in here)
 
 
-def test_a_pass_on_a_ray_of_our_own_is_the_same_and_leaves_nothing(photos, looker, tmp_path, monkeypatch):
+def test_a_pass_on_a_ray_of_our_own_is_the_same_and_leaves_nothing(photos, looker, tmp_path, short, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
-    before = set(Path(tempfile.gettempdir()).glob("w*r*-*"))
+    monkeypatch.setenv("TMPDIR", str(short))
+    monkeypatch.setattr(tempfile, "tempdir", str(short))
 
     def look(executor, name):
         return run_pass(
@@ -207,7 +208,7 @@ def test_a_pass_on_a_ray_of_our_own_is_the_same_and_leaves_nothing(photos, looke
     assert here.predictions.equals(there.predictions)
     assert here.embeddings.equals(there.embeddings)
     assert {path.name for path in tmp_path.iterdir()} == {"here", "there"}, "nothing in the home folder"
-    assert set(Path(tempfile.gettempdir()).glob("w*r*-*")) <= before
+    assert list(short.iterdir()) == []
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,6 @@ would report each second here.
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,14 +24,6 @@ LET = {"RAY_USAGE_STATS_ENABLED": "1", "RAY_USAGE_STATS_REPORT_INTERVAL_S": "1"}
 """The environment of somebody who lets Ray report; ours does not even then."""
 KEYS = {name: value for name, value in CREDENTIALS.items() if "METADATA" not in name}
 """Of the storage; whether a machine of a cloud asks who it is must not need to be forbidden."""
-
-
-@pytest.fixture
-def short() -> Iterator[Path]:
-    """For all that is temporary: Ray's sockets have no room for a longer path."""
-    folder = Path(tempfile.mkdtemp(prefix="q-", dir="/tmp"))
-    yield folder
-    shutil.rmtree(folder)
 
 
 def go(folder: Path, short: Path, *command: str, **variables: str) -> Watched:
