@@ -13,6 +13,7 @@ import secrets
 import shutil
 import socket
 import tempfile
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -102,7 +103,10 @@ def _no_dashboard() -> Iterator[int]:
     """
     log = logging.getLogger("ray._private.services")
     before = log.level
-    with socket.create_server((_LOOPBACK, 0)) as taken:
+    with socket.create_server((_LOOPBACK, 0)) as taken, warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore", ResourceWarning
+        )  # Ray does not close the socket with which it tries the port
         log.setLevel(logging.CRITICAL)  # it would say as an error what is meant
         try:
             yield taken.getsockname()[1]
