@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wreckognize.collect import bulk, collect, helpers
+from wreckognize.collect import bulk, collect, gather, helpers
 from wreckognize.collect.aihub_label import (
     READ,
     UNCHANGED,
@@ -156,17 +156,22 @@ def test_no_helper_stays_behind():
             os.kill(process, 0)
 
 
-def test_labels_that_vanish_while_they_are_read_are_quarantined(many, monkeypatch):
+def test_labels_and_photos_that_vanish_while_they_are_read_are_quarantined(many, monkeypatch):
     before = many.run(many.aihub())
-    ask = Helpers.ask
+    ask, list_photos = Helpers.ask, gather.find_photos
 
     def remove_some(self, requests):
         for number in (0, 1, 57):
             (many.root / f"labels/{number}.json").unlink()
-        (many.root / "images/3.png").unlink()
         yield from ask(self, requests)
 
+    def remove_one(*arguments, **options):
+        listed = list_photos(*arguments, **options)
+        (many.root / "images/3.png").unlink()
+        return listed
+
     monkeypatch.setattr(Helpers, "ask", remove_some)
+    monkeypatch.setattr(gather, "find_photos", remove_one)
     after = many.run(many.aihub())
     gone = after.quarantine.filter(after.quarantine["reason"].str.contains("No such file|not there"))
     assert [PurePosixPath(file).name for file in gone["file"]] == ["3.png", "0.json", "1.json", "57.json"]

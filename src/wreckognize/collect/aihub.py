@@ -6,7 +6,8 @@ What half a million labels say is kept as columns; only of the photos that are s
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 
 import msgspec
 import numpy as np
@@ -32,7 +33,7 @@ READER = "aihub-1"
 
 def read(
     source: AihubSource,
-    photos: list[File],
+    photos: Callable[[], list[File]],
     ledger: Ledger,
     progress: Progress,
     remembered: Remembered,
@@ -41,12 +42,20 @@ def read(
     """Pair photos with labels and read the labels; what cannot be used goes to the ledger."""
     where = f"source {source.name!r}: labels"
     files = find_files(expand(source.labels, where), where, ledger, follow_links=source.follow_links)
-    pairs = pair(photos, [file for file in files if file.suffix in LABEL_SUFFIXES], ledger)
+    labels = [file for file in files if file.suffix in LABEL_SUFFIXES]
+    paths = [os.fsencode(label.path) for label in labels]
+    with closing(read_many(paths, remembered, processes)) as reading:
+        tables = [next(reading)]  # labels are read by helpers while photos are listed here
+        pairs = pair(photos(), labels, ledger)
+        with progress.task(f"{source.name}: labels", len(labels), "labels") as task:
+            for table in reading:
+                tables.append(table.select("mark", "content"))
+                task.advance(table.height)
     for photo in pairs.unlabelled:
         ledger.quarantine(photo.path, unlabelled_photo())
-    with progress.task(f"{source.name}: labels", len(pairs.labelled), "labels") as task:
-        paths = [os.fsencode(label.path) for _, label in pairs.labelled]
-        table = read_many(paths, remembered, task, processes)
+    place_of = {id(label): place for place, label in enumerate(labels)}
+    table = pl.concat([tables[0].select("mark", "content"), *tables[1:]])
+    table = table[[place_of[id(label)] for _, label in pairs.labelled]]
     marks = table.get_column("mark").to_numpy()
     failed = (marks & BROKEN) > 0
     if source.role == "damaged":

@@ -5,7 +5,9 @@ What labels say is handed on as columns: half a million Python objects would fil
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
+from itertools import chain, islice
 
 import numpy as np
 import polars as pl
@@ -14,35 +16,36 @@ from numpy.typing import NDArray
 from wreckognize.collect.aihub_label import READ, UNCHANGED, UNREADABLE, LabelAnswer, LabelRequest
 from wreckognize.collect.helpers import MOST, Helpers, processors
 from wreckognize.collect.remembered import REMEMBERED_SCHEMA, Remembered
-from wreckognize.progress import Task
 
 _CHUNK = 1024  # files a request
 _PAYS = 4000  # files for each helper process
 
 
 def read_many(
-    paths: Sequence[bytes], remembered: Remembered, task: Task, processes: int | None = None
-) -> pl.DataFrame:
+    paths: Sequence[bytes], remembered: Remembered, processes: int | None = None
+) -> Generator[pl.DataFrame]:
     """What each label file says.
+
+    Helper processes begin when the first table is asked for, and go on while what is read waits to be asked for.
 
     Args:
         paths: of the files.
         remembered: what is known of them, and where to keep what they say.
-        task: is told of every file.
         processes: how many; by default one a processor, fewer where there are few files.
 
     Returns:
-        ``REMEMBERED_SCHEMA`` in the order of ``paths``, ``content`` a `Reading`. Size -1: it could not be read.
+        An empty table, then ``REMEMBERED_SCHEMA`` in the order of ``paths``, ``content`` a `Reading`. Size -1: it could
+        not be read.
     """
     known = remembered.lookup(paths)
     sizes = known.get_column("size").fill_null(-1).to_numpy()
     times = known.get_column("mtime_ns").fill_null(-1).to_numpy()
     number = min(MOST, processors(), len(paths) // _PAYS) if processes is None else processes
     starts = range(0, len(paths), _CHUNK)
-    tables = [REMEMBERED_SCHEMA.to_frame()]
-    learned = False
-    with Helpers(number) as helpers:
-        for start, answer in zip(starts, helpers.ask(_requests(paths, sizes, times, starts)), strict=True):
+    with Helpers(number) as helpers, closing(helpers.ask(_requests(paths, sizes, times, starts))) as answers:
+        begun = list(islice(answers, 1))
+        yield REMEMBERED_SCHEMA.to_frame()
+        for start, answer in zip(starts, chain(begun, answers), strict=True):
             assert isinstance(answer, LabelAnswer)
             table = _table(paths[start : start + _CHUNK], answer)
             states = np.frombuffer(answer.states, np.uint8)
@@ -53,11 +56,11 @@ def read_many(
                     pl.when(same).then(before.get_column(name)).otherwise(pl.col(name)).alias(name)
                     for name in ("mark", "content")
                 )
-            learned |= bool((states == READ).any())
-            remembered.keep(table.filter(pl.Series(states != UNREADABLE)), learned=learned)
-            tables.append(table)
-            task.advance(len(states))
-    return pl.concat(tables)
+            unread = states == UNREADABLE
+            remembered.keep(
+                table.filter(pl.Series(~unread)) if unread.any() else table, learned=bool((states == READ).any())
+            )
+            yield table
 
 
 def _requests(

@@ -187,7 +187,7 @@ def _read(source: Source, way: _Way, ledger: Ledger) -> Wanted:
         case AihubSource():
             return aihub.read(
                 source,
-                photos(aihub.LABEL_SUFFIXES),
+                lambda: photos(aihub.LABEL_SUFFIXES),
                 ledger,
                 way.progress,
                 way.caches.labels,

@@ -49,6 +49,16 @@ def _pair_by(
     """Pair under one key; returns the pairs, and the photos and labels that have no partner under it."""
     pairs: list[tuple[File, File]] = []
     spare_photos: list[File] = []
+    label_of = {key(label): label for label in labels}
+    places = {key(photo): photo for photo in photos}
+    if len(label_of) == len(labels) and len(places) == len(photos):  # nothing competes
+        for place, photo in places.items():
+            label = label_of.pop(place, None)
+            if label is None:
+                spare_photos.append(photo)
+            else:
+                pairs.append((photo, label))
+        return pairs, spare_photos, list(label_of.values())
     labels_by_key = _grouped(labels, key)
     for place, same_photos in _grouped(photos, key).items():
         same_labels = labels_by_key.pop(place, ())
@@ -84,12 +94,13 @@ def _by_folder() -> Callable[[File], str]:
     known: dict[str, str] = {}
 
     def folder_and_stem(file: File) -> str:
-        folder, slash, _ = file.name.rpartition("/")
+        folder, slash, last = file.name.rpartition("/")
         prefix = known.get(folder)
         if prefix is None:
             words = [_tree_word(compose(word)) for word in folder.split("/")] if slash else []
             prefix = known[folder] = "".join(f"{word}/" for word in words)
-        return prefix + file.stem
+        stem, _, ending = last.rpartition(".")  # as `File.stem`, without taking the name apart again
+        return prefix + compose(stem if stem and ending else last)
 
     return folder_and_stem
 

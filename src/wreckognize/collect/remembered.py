@@ -28,6 +28,8 @@ REMEMBERED_SCHEMA = pl.Schema(
     }
 )
 
+_LEARNED = {name: kind for name, kind in REMEMBERED_SCHEMA.items() if name != "path"}
+
 STAMP_SCHEMA = pl.Schema({name: REMEMBERED_SCHEMA[name] for name in ("path", "size", "mtime_ns")})
 """Files as they were; size -1: there was none."""
 
@@ -56,6 +58,8 @@ class Remembered:
         if self._known is None:
             self._known = self._read()
         asked = pl.DataFrame({"path": paths}, schema={"path": pl.Binary})
+        if self._known.is_empty():
+            return asked.with_columns(pl.lit(None, kind).alias(name) for name, kind in _LEARNED.items())
         return asked.join(self._known, on="path", how="left", maintain_order="left")
 
     def keep(self, table: pl.DataFrame, *, learned: bool) -> None:

@@ -6,14 +6,20 @@ The order is that of `wreckognize.lots`: neither folder order nor library versio
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-
-from wreckognize.lots import lot
+from collections.abc import Callable, Iterable, Sequence
+from hashlib import sha256
+from heapq import nsmallest
 
 
 def seeded_order(names: Sequence[str], which: Iterable[int], source: str, seed: int) -> list[int]:
     """Positions ``which`` of ``names`` in the seed's order."""
-    return sorted(which, key=lambda position: lot(seed, f"{source}/{names[position]}"))
+    return sorted(which, key=_lots(names, source, seed))
+
+
+def _lots(names: Sequence[str], source: str, seed: int) -> Callable[[int], bytes]:
+    """`lot` by the seed and each photo's name in the catalog, of the photo at a position."""
+    before = f"{seed}:{source}/".encode()
+    return lambda position: sha256(before + names[position].encode()).digest()
 
 
 def sample_per_damage(
@@ -27,4 +33,5 @@ def sample_per_damage(
     for position, first in enumerate(first_types):
         if first is not None:
             by_type[first].append(position)
-    return [one for same in by_type.values() for one in seeded_order(names, same, source, seed)[:number]]
+    lots = _lots(names, source, seed)
+    return [one for same in by_type.values() for one in nsmallest(number, same, key=lots)]

@@ -39,9 +39,8 @@ class File(msgspec.Struct, frozen=True, gc=False):
     @property
     def suffix(self) -> str:
         """In lower case, with its dot."""
-        last = self.name.rpartition("/")[2]
-        stem, dot, ending = last.rpartition(".")
-        return f".{ending.lower()}" if stem and ending and dot else ""
+        before, _, ending = self.name.rpartition(".")
+        return f".{ending.lower()}" if ending and before and before[-1] != "/" and "/" not in ending else ""
 
     @property
     def stem(self) -> str:
@@ -92,10 +91,11 @@ def find_files(roots: Sequence[Path], where: str, ledger: Ledger, *, follow_link
             files: Iterable[File] = _within(File(root.name, _base(root.parent)), link, bounds, ledger)
         else:
             files = _below(str(root), where, bounds, ledger)
+        if seen is None:
+            found.extend(files)
+            continue
         for file in files:
-            if seen is None:
-                found.append(file)
-            elif file.path not in seen:
+            if file.path not in seen:
                 seen.add(file.path)
                 found.append(file)
     found.sort(key=attrgetter("base"))
@@ -142,17 +142,18 @@ def _below(root: str, where: str, bounds: _Bounds | None, ledger: Ledger) -> Ite
         try:
             with os.scandir(folder) as entries:  # one by one: there may be a million
                 for entry in entries:
-                    if entry.name.startswith("."):
+                    name = entry.name
+                    if name[0] == ".":
                         continue
                     if entry.is_file(follow_symlinks=False):
-                        yield File(f"{prefix}{entry.name}", base)
+                        yield File(prefix + name, base)
                     elif entry.is_dir(follow_symlinks=False):
-                        folders.append((f"{prefix}{entry.name}/", entry.path))
+                        folders.append((f"{prefix}{name}/", entry.path))
                     elif other := _neither_file_nor_folder(entry):
                         ledger.count("not_wanted", other)
                     else:
                         link = entry.is_symlink()
-                        yield from _within(File(f"{prefix}{entry.name}", base), link, bounds, ledger)
+                        yield from _within(File(prefix + name, base), link, bounds, ledger)
         except FileNotFoundError:
             if not prefix:
                 raise _unreadable(folder, "No such file or directory", where) from None
@@ -197,7 +198,7 @@ def find_photos(
     for file in find_files(roots, where, ledger, follow_links=follow_links):
         if file.suffix not in PHOTO_SUFFIXES:
             ledger.count("not_wanted", "not a photo by its extension", int(file.suffix not in label_suffixes))
-        elif not _is_unicode(file.path):
+        elif (not file.name.isascii() and not _is_unicode(file.name)) or not _is_unicode(file.base):
             remedy = "rename the file (convmv -f cp949 -t utf-8 turns Korean names into Unicode)"
             ledger.quarantine(file.path, InputError("file name is not Unicode", remedy=remedy))
         else:
