@@ -34,7 +34,7 @@ recipes: $(STAMP) ## each recipe with its own architecture and size, random weig
 fuzz: $(STAMP) ## every reader against coverage-guided random bytes, FUZZ_SECONDS (600) each, FUZZ_TARGETS (all)
 	$(BIN)/python tests/fuzz/run.py --seconds $(FUZZ_SECONDS) $(FUZZ_TARGETS)
 
-spoiled: $(STAMP) ## 1,000 inputs spoiled in more than 25 ways, and a folder of a million entries
+spoiled: $(STAMP) ## 1,000 inputs of each type of source spoiled in more than 25 ways, and a folder of a million entries
 	WRECKOGNIZE_SPOILED=1000 WRECKOGNIZE_ENTRIES=1000000 $(BIN)/pytest tests/spoiled tests/hostile/test_many_entries.py
 
 chaos: $(STAMP) ## kill a study a hundred times within its work, half an hour or more on two cores (WRITE=--write: into the docs)
@@ -46,7 +46,7 @@ coverage: $(STAMP) ## all tests with line coverage; engines and drawing are left
 quiet: $(STAMP) ## commands in plain processes, watched for connections and look-ups; some ten minutes
 	WRECKOGNIZE_QUIET_LONG=1 $(BIN)/pytest tests/offline
 
-cluster: $(STAMP) ## tests on a real Ray cluster of two local nodes and a real S3 API (installs the extra [ray], 450 MB)
+cluster: $(STAMP) ## tests on a real Ray cluster of two local nodes and a real S3 API (installs the extra [ray], 450 MB); some ten minutes
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[cluster]'
 	$(BIN)/pytest tests/scale
 

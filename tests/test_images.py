@@ -268,6 +268,18 @@ def test_a_damaged_png_that_claims_to_be_whole_is_refused():
         decode(png_header(64, 64))
 
 
+def test_a_png_damaged_in_its_last_rows_is_refused_though_a_decoder_would_show_noise_there():
+    pixels = np.random.default_rng(0).integers(0, 255, (64, 96, 3), dtype=np.uint8)
+    data = cv2.imencode(".png", pixels)[1].tobytes()
+    assert (decode(data) == pixels).all()
+    for before_the_end in range(24, 600, 8):
+        damaged = bytearray(data)
+        damaged[-before_the_end] ^= 0x10
+        for read in (verify, decode):
+            with pytest.raises(InputError, match="truncated or damaged"):
+                read(bytes(damaged))
+
+
 def test_32_bit_pixels_are_refused():
     with pytest.raises(InputError, match="32-bit"):
         verify(encoded(Image.new("F", (20, 20)), "TIFF"))

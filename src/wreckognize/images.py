@@ -64,6 +64,8 @@ _UNSCALED_MODES = ("I", "F")  # 32-bit: no range is agreed that white could be r
 
 _JPEG_END = b"\xff\xd9"
 _PNG_END = b"IEND\xaeB`\x82"
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_PNG_FRAME = 12  # bytes of a chunk beside its data
 _ORIENTATION_TAG = 0x0112
 _EXIF_SHORT = 3
 
@@ -148,6 +150,7 @@ def verify(photo: Path | bytes, *, large: bool = True) -> ImageHeader:
     data = _read(photo) if isinstance(photo, Path) else photo
     with _opened(io.BytesIO(data)) as (image, header), _room(header, large):
         _require_few_scans(image, data)
+        _require_checksums(image, data)
         if isinstance(image, JpegImageFile):
             image.draft(None, (image.width // 8, image.height // 8))
         _load(image)
@@ -166,6 +169,7 @@ def decode(photo: Path | bytes) -> NDArray[np.uint8]:
     data = _read(photo) if isinstance(photo, Path) else photo
     with _opened(io.BytesIO(data)) as (image, header), _room(header):
         _require_few_scans(image, data)
+        _require_checksums(image, data)
         if header.plain:
             flags = cv2.IMREAD_COLOR_BGR | cv2.IMREAD_IGNORE_ORIENTATION
             pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
@@ -333,6 +337,27 @@ def _require_few_scans(image: Image.Image, data: bytes) -> None:
     # Within compressed data the two bytes stand for nothing else, so this counts at least the scans.
     if image.format in ("JPEG", "MPO") and data.count(_JPEG_SCAN) > MAX_SCANS and _scans(data) > MAX_SCANS:
         raise InputError(f"over {MAX_SCANS} scans in a JPEG", remedy="save the photo again as a usual JPEG")
+
+
+def _require_checksums(image: Image.Image, data: bytes) -> None:
+    """Refuse a PNG whose pixels are not those that were written.
+
+    Decoders stop at the last row: what was damaged in its last stretch they would show as noise, without a word.
+
+    Raises:
+        InputError: a stretch of its pixels does not have its checksum.
+    """
+    place = len(_PNG_SIGNATURE)
+    while image.format == "PNG" and place + _PNG_FRAME <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, place)
+        end = place + 8 + length
+        whole = (
+            end + 4 <= len(data)
+            and zlib.crc32(memoryview(data)[place + 4 : end]) == struct.unpack_from(">I", data, end)[0]
+        )
+        if kind == b"IDAT" and not whole:
+            raise InputError("truncated or damaged photo", remedy="fetch the photo again, or take it away")
+        place = end + 4
 
 
 def _scans(data: bytes) -> int:

@@ -1,6 +1,7 @@
 """Good AI-Hub photos and labels, each spoiled in one of many ways by a seed, with what is to become of it.
 
-The table of what happens to bad input stands in docs/collecting.md; `Way.expect` is its row.
+The other types of source are in `others`, sources that are refused as a whole in `test_refused`. The table of what
+happens to bad input stands in docs/collecting.md; `Way.expect` is its row.
 """
 
 from __future__ import annotations
@@ -51,7 +52,8 @@ class Item:
     def rename(self, name: str) -> None:
         """Another stem for photo and label."""
         self.photo = self.photo.rename(self.photo.with_name(f"{name}.jpg"))
-        self.label = self.label.rename(self.label.with_name(f"{name}.json"))
+        if self.label.exists():  # else its photo alone stands on disk
+            self.label = self.label.rename(self.label.with_name(f"{name}{self.label.suffix}"))
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,8 @@ class Way:
     Attributes:
         spoil: does it.
         expect: ``used``; ``photo`` or ``label``: that file is quarantined; ``photo or used`` where chance decides
-            whether a decoder notices; ``not a photo``: its photo counts as not wanted, its label has none then.
+            whether a decoder notices; ``not wanted``: its photo is counted as that; ``not a photo``: the same, and its
+            label, where it has one, is quarantined as it has no photo then.
         reason: words that the quarantine's reason holds.
     """
 
@@ -70,29 +73,45 @@ class Way:
     reason: str = ""
 
 
+Spoil = Callable[[Item], None]
+
 WAYS: dict[str, Way] = {}
 
 
-def way(expect: str, reason: str = "") -> Callable[[Callable[[Item], None]], Callable[[Item], None]]:
-    def register(spoil: Callable[[Item], None]) -> Callable[[Item], None]:
-        WAYS[spoil.__name__] = Way(spoil, expect, reason)
-        return spoil
+def registering(ways: dict[str, Way]) -> Callable[..., Callable[[Spoil], Spoil]]:
+    """A decorator that puts a function into a table, with what is to become of what it spoils."""
 
-    return register
+    def way(expect: str, reason: str = "") -> Callable[[Spoil], Spoil]:
+        def register(spoil: Spoil) -> Spoil:
+            ways[spoil.__name__] = Way(spoil, expect, reason)
+            return spoil
+
+        return register
+
+    return way
+
+
+way = registering(WAYS)
+
+
+def photo_item(folder: Path, number: int, seed: int, *, label: str) -> Item:
+    """A photo different from all others, and where its label would stand; ``label`` is its suffix."""
+    chance = random.Random(f"{seed}:{number}")
+    stem = f"{number:07}_sc-{number:06}"
+    item = Item(folder / "images" / f"{stem}.jpg", folder / "labels" / f"{stem}{label}", chance)
+    item.photo.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.frombuffer(chance.randbytes(16 * 12 * 3), np.uint8).reshape(12, 16, 3)
+    item.photo.write_bytes(_encoded(cv2.resize(pixels, (WIDTH, HEIGHT), interpolation=cv2.INTER_NEAREST), ".jpg"))
+    return item
 
 
 def good_item(folder: Path, number: int, seed: int) -> Item:
     """A photo and its label, different from all others."""
-    chance = random.Random(f"{seed}:{number}")
-    stem = f"{number:07}_sc-{number:06}"
-    photo, label = folder / "images" / f"{stem}.jpg", folder / "labels" / f"{stem}.json"
-    photo.parent.mkdir(parents=True, exist_ok=True)
-    label.parent.mkdir(parents=True, exist_ok=True)
-    pixels = np.frombuffer(chance.randbytes(16 * 12 * 3), np.uint8).reshape(12, 16, 3)
-    photo.write_bytes(_encoded(cv2.resize(pixels, (WIDTH, HEIGHT), interpolation=cv2.INTER_NEAREST), ".jpg"))
+    item = photo_item(folder, number, seed, label=".json")
+    item.label.parent.mkdir(parents=True, exist_ok=True)
     annotation = {"id": 1, "category_id": f"sc-{number:06}", "bbox": [30, 20, 12, 9], "damage": "Scratched"}
     content = {"images": {"id": number, "width": WIDTH, "height": HEIGHT}, "annotations": [annotation]}
-    item = Item(photo, label, chance, content)
+    item.content = content
     item.write_label()
     return item
 
@@ -255,6 +274,9 @@ def odd_name(item: Item) -> None:
     )
     item.rename(odd.format(number))
 
+
+PHOTO_WAYS = dict(WAYS)
+"""Those above spoil the photo alone, so they go with any type of source."""
 
 # Labels that cannot be used.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import subprocess
@@ -12,18 +11,14 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from spoiled import spoil
 
 from wreckognize.collect import collect
 from wreckognize.collect.ledger import printable
 from wreckognize.errors import TooManyFailuresError
 from wreckognize.settings import AihubSource
 
-_spec = importlib.util.spec_from_file_location("spoil", Path(__file__).with_name("spoil.py"))
-spoil = importlib.util.module_from_spec(_spec)
-sys.modules["spoil"] = spoil
-_spec.loader.exec_module(spoil)
-
-NUMBER = int(os.environ.get("WRECKOGNIZE_SPOILED", "1000"))
+NUMBER = int(os.environ.get("WRECKOGNIZE_SPOILED", "300"))
 SEED = int(os.environ.get("WRECKOGNIZE_SPOILED_SEED", "1"))
 GOOD_EVERY = 5
 
