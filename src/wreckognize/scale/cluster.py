@@ -104,9 +104,8 @@ def _no_dashboard() -> Iterator[int]:
     log = logging.getLogger("ray._private.services")
     before = log.level
     with socket.create_server((_LOOPBACK, 0)) as taken, warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", ResourceWarning
-        )  # Ray does not close the socket with which it tries the port
+        # Ray does not close the socket with which it tries the port.
+        warnings.simplefilter("ignore", ResourceWarning)
         log.setLevel(logging.CRITICAL)  # it would say as an error what is meant
         try:
             yield taken.getsockname()[1]
