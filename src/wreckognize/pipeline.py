@@ -3,7 +3,8 @@
     sources -> catalog -> teacher pass -> groups and split -> for each system: labels -> training -> predictions
             -> threshold -> evaluation -> evidence -> report
 
-Each step is in `wreckognize.stages`; a step whose inputs are unchanged is not done again.
+Each step is in `wreckognize.stages`; a step whose inputs are unchanged is not done again. Steps are imported when they
+are reached, as a run up to `collect` needs little of the rest.
 """
 
 from __future__ import annotations
@@ -11,30 +12,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from wreckognize.errors import UsageError
-from wreckognize.evaluation.comparison import Comparison
-from wreckognize.evidence.findings import Findings
 from wreckognize.files import atomic_write
 from wreckognize.progress import Progress, Silent
 from wreckognize.settings import SystemAsTeacher, SystemSettings
-from wreckognize.stages import (
-    alike,
-    data,
-    deciding,
-    judging,
-    learning,
-    looking,
-    results,
-    scaling,
-    search_results,
-    searching,
-)
+from wreckognize.stages import data, scaling
 from wreckognize.stages.run import Run
 from wreckognize.study import Study
 from wreckognize.urls import url_of
 from wreckognize.workspace import open_workspace
+
+if TYPE_CHECKING:
+    from wreckognize.evaluation.comparison import Comparison
+    from wreckognize.evidence.findings import Findings
+    from wreckognize.stages.search_results import SearchResult
 
 Until = Literal["collect", "split", "label", "train", "evaluate", "report"]
 STEPS: tuple[Until, ...] = get_args(Until)
@@ -110,6 +103,8 @@ def run(
         if until != "report":
             workspace.seal()
             return RunResult(folder, None)
+        from wreckognize.stages import judging, results
+
         names = _reported(run, systems)
         findings = judging.findings(run, names)
         comparison = results.report(run, names, findings)
@@ -117,9 +112,7 @@ def run(
         return RunResult(folder, comparison, findings)
 
 
-def search(
-    study: Study, *, out: str | Path | None = None, progress: Progress | None = None
-) -> search_results.SearchResult:
+def search(study: Study, *, out: str | Path | None = None, progress: Progress | None = None) -> SearchResult:
     """Look for a system's best settings, as the study's ``search`` section says; see ``docs/search.md``.
 
     Several processes may do this at once, in one folder or, with a storage that all of them reach, on several machines.
@@ -134,6 +127,8 @@ def search(
         TrainingError: all trials failed.
         WreckognizeError: what is wrong, where, and what to do.
     """
+    from wreckognize.stages import search_results, searching
+
     searching.require_extra()
     settings = study.search_settings()
     if out is not None and url_of(out) is not None:
@@ -156,6 +151,7 @@ def search(
             _advance(run, teacher, "train", teaches=True)
         if not workspace.shared:
             _record(run)
+            workspace.seal()
         plan = searching.prepare(run, settings)
         workspace.share()
         searching.make_trials(run, plan, lambda: search_results.publish(run, plan))
@@ -180,6 +176,8 @@ def _photos(run: Run, until: Until, unlock: str | None) -> None:
     data.collect(run)
     if until == "collect":
         return
+    from wreckognize.stages import alike, looking
+
     alike.look_alike(run)
     teaches = any(system.trained and system.teacher == run.study.teacher for system in run.study.systems)
     if teaches:
@@ -190,6 +188,8 @@ def _photos(run: Run, until: Until, unlock: str | None) -> None:
 
 def _advance(run: Run, system: SystemSettings, until: Until, *, teaches: bool) -> None:
     """Take one system as far as was asked for; one that teaches another must be trained before that one's labels."""
+    from wreckognize.stages import deciding, learning, looking, results
+
     last = STEPS.index(until)
     if teaches and until == "label":
         last = STEPS.index("train")
