@@ -340,22 +340,21 @@ def _require_few_scans(image: Image.Image, data: bytes) -> None:
 
 
 def _require_checksums(image: Image.Image, data: bytes) -> None:
-    """Refuse a PNG whose pixels are not those that were written.
+    """Refuse a PNG whose pixels are not those that were written, or that has a part longer than the file.
 
-    Decoders stop at the last row: what was damaged in its last stretch they would show as noise, without a word.
+    Decoders stop at the last row: what was damaged in its last stretch they would show as noise, without a word. And
+    OpenCV makes room for whatever length a part names, up to two gigabytes, before it reads any of it.
 
     Raises:
-        InputError: a stretch of its pixels does not have its checksum.
+        InputError: a stretch of its pixels does not have its checksum, or a part reaches over the end.
     """
-    place = len(_PNG_SIGNATURE)
-    while image.format == "PNG" and place + _PNG_FRAME <= len(data):
+    place, kind = len(_PNG_SIGNATURE), b""
+    while image.format == "PNG" and kind != b"IEND" and place + _PNG_FRAME <= len(data):
         length, kind = struct.unpack_from(">I4s", data, place)
         end = place + 8 + length
-        whole = (
-            end + 4 <= len(data)
-            and zlib.crc32(memoryview(data)[place + 4 : end]) == struct.unpack_from(">I", data, end)[0]
-        )
-        if kind == b"IDAT" and not whole:
+        inside = end + 4 <= len(data)
+        whole = inside and zlib.crc32(memoryview(data)[place + 4 : end]) == struct.unpack_from(">I", data, end)[0]
+        if (kind == b"IDAT" and not whole) or (not inside and data.endswith(_PNG_END)):  # else it was cut off
             raise InputError("truncated or damaged photo", remedy="fetch the photo again, or take it away")
         place = end + 4
 

@@ -143,6 +143,18 @@ def test_usual_progressive_photos_and_scans_in_what_follows_are_used():
     assert images.verify(scans(0) + b"\xff\xda\0\x0c" * 500).width == 800
 
 
+@pytest.mark.parametrize("kind", [b"IDAT", b"PLTE", b"fdAT", b"tEXt", b"IEND"])
+@pytest.mark.parametrize("before", [b"IDAT", b"IEND"])
+def test_a_png_with_a_part_longer_than_the_file_never_reaches_a_decoder(kind, before, monkeypatch):
+    """OpenCV makes room for what a part says before it reads it: a gigabyte for these 300 bytes."""
+    png = encoded(small(), "PNG")
+    assert images.decode(png).shape == (40, 64, 3)
+    place = png.index(before) - 4
+    monkeypatch.setattr(images.cv2, "imdecode", lambda *_: pytest.fail("it was decoded"))
+    with pytest.raises(InputError):
+        images.decode(png[:place] + struct.pack(">I4s", 2**30, kind) + png[place:])
+
+
 def test_a_png_that_unpacks_without_end_is_refused(make_png):
     """A text chunk of 100 MB in 100 KB, and image data that goes on after the last row."""
     with pytest.raises(InputError):
