@@ -30,6 +30,8 @@ from wreckognize.serving.feedback_store import FeedbackStore
 from wreckognize.serving.settings import ServiceSettings
 
 TAKEN = {"/v1/inspect": 200, "/v1/feedback": 201}
+PATIENCE = 60.0
+"""Seconds; what takes long is told by those who run a target, also where the machine is slow."""
 REFUSED = (400, 404, 405, 413, 415, 422)
 LIMITS = {"photos": 4, "photo_bytes": 12_000, "request_bytes": 16_000, "pixels": 1_000_000}
 
@@ -65,7 +67,7 @@ class _Service:
         )
         manifest = Manifest.model_validate_json(corpus_file("bundle", "good.json"))
         self.kept = folder() / "feedback"
-        settings = ServiceSettings(batch=1, decoders=1, **LIMITS)
+        settings = ServiceSettings(batch=1, decoders=1, deadline=PATIENCE, **LIMITS)
         store = FeedbackStore.at(self.kept)
         stack = ExitStack()
         atexit.register(stack.close)
@@ -78,7 +80,7 @@ class _Service:
 
     def ask(self, path: str, headers: list[tuple[bytes, bytes]], body: bytes) -> tuple[int, bytes]:
         self.faults.clear()
-        status, answer = self.loop.run_until_complete(asyncio.wait_for(self._ask(path, headers, body), 30))
+        status, answer = self.loop.run_until_complete(asyncio.wait_for(self._ask(path, headers, body), PATIENCE))
         assert not self.faults, self.faults
         return status, answer
 
