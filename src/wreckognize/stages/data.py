@@ -17,6 +17,7 @@ from wreckognize.spreadsheet import table_to_csv
 from wreckognize.stages.alike import Links, find_links, hashes_of, links_inputs
 from wreckognize.stages.looking import teacher_predictions
 from wreckognize.stages.run import REVISIONS, Run
+from wreckognize.stages.scaling import FETCHED, SELECTED
 
 _NAMED = 10
 
@@ -34,7 +35,7 @@ def collect(run: Run) -> None:
     study = run.study
     outputs = [run.path("catalog", f"{name}.parquet") for name in ("photos", "boxes", "quarantine", "tally")]
     outputs += [run.path("catalog", "reviewed.json"), run.path("quarantine.csv")]
-    stamps = run.path("cache", "selected.parquet")  # no output, as the same photos may have other times elsewhere
+    stamps = run.path(SELECTED)  # no output, as the same photos may have other times elsewhere
 
     def action() -> None:
         try:
@@ -78,7 +79,6 @@ def collect(run: Run) -> None:
 def _elsewhere(run: Run) -> Elsewhere | None:
     """The machines of a cluster open photos too; what lies in object storage they read from there."""
     from wreckognize.collect.opening import Elsewhere
-    from wreckognize.stages.scaling import FETCHED
 
     if run.study.scale.on == "here":
         return None

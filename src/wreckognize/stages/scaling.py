@@ -16,6 +16,13 @@ from wreckognize.workspace import Workspace
 FETCHED = "fetched"
 """The folder of a run in which photos from object storage lie."""
 
+SELECTED = "cache/selected.parquet"
+"""Sizes and times of the photos that `collect` used, by which it knows that it need not be done again.
+
+Of all caches only this one goes along where a run is kept in object storage: another machine that sees the same files
+goes on from there.
+"""
+
 
 def places_of(study: Study, root: Path) -> dict[str, str]:
     """Folders of the run that stand for URLs of the study: folder -> URL."""
@@ -77,7 +84,7 @@ def kept(study: Study, url: str | None, workspace: Workspace, progress: Progress
     workspace.read_again()
 
     def put() -> None:
-        published.put({name for record in workspace.stages.values() for name in record.outputs})
+        published.put({SELECTED} | {name for record in workspace.stages.values() for name in record.outputs})
 
     workspace.after_stage = put
     yield
