@@ -113,7 +113,7 @@ class Watched:
 
 
 def watched(
-    folder: Path, *command: str, timeout: float = 300, loopback: bool = False, **variables: str
+    folder: Path, *command: str, timeout: float = 600, loopback: bool = False, **variables: str
 ) -> Watched:
     """Run a command in an environment that is all but empty: without CI, without pytest, with an empty home folder.
 

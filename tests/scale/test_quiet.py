@@ -29,7 +29,7 @@ KEYS = {name: value for name, value in CREDENTIALS.items() if "METADATA" not in 
 def go(folder: Path, short: Path, *command: str, **variables: str) -> Watched:
     """A command that may speak by loopback."""
     variables |= LET | {"TMPDIR": str(short)}
-    return watched(folder, *command, timeout=400, loopback=True, **variables)
+    return watched(folder, *command, timeout=900, loopback=True, **variables)
 
 
 ALONE = """
