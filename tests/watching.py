@@ -8,21 +8,23 @@ Where the machine does not allow it, ``unwatched`` says so, and the fixture ``wh
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 HOOK = """
-import faulthandler, os, sys, traceback
+import faulthandler, os, signal, sys, traceback
 
-_STACKS = open({stacks!r} + str(os.getpid()) + ".txt", "w")  # where it stood, should it never come to an end
-faulthandler.dump_traceback_later({patience!r}, file=_STACKS)
+_STACKS = open({stacks!r} + str(os.getpid()) + ".txt", "w")
+faulthandler.register(signal.SIGUSR1, file=_STACKS)  # where it stands: asked of what is to be killed, for asking can kill
 
 _LOG = {log!r}
 _CALLS = ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr", "socket.getnameinfo",
@@ -134,7 +136,6 @@ def watched(
         seen=str(seen),
         programs=PROGRAMS,
         stacks=f"{notes}/stacks-",
-        patience=timeout * 0.9,
         loopback=loopback,
     )
     (site / "sitecustomize.py").write_text(hook)
@@ -158,6 +159,12 @@ def watched(
     try:
         output, _ = started.communicate(timeout=timeout)
     except subprocess.TimeoutExpired:
+        for path in notes.glob("stacks-*.txt"):
+            with contextlib.suppress(ProcessLookupError):
+                number = int(path.stem.removeprefix("stacks-"))
+                if os.getpgid(number) == started.pid:  # not another that has its number by now
+                    os.kill(number, signal.SIGUSR1)
+        time.sleep(1)
         os.killpg(started.pid, signal.SIGKILL)
         output, _ = started.communicate(timeout=60)
         stood = "\n".join(f"{path.name}:\n{path.read_text()}" for path in sorted(notes.glob("stacks-*.txt")))

@@ -59,6 +59,11 @@ def test_the_watch_from_outside_sees_a_process_that_escapes_the_hook(tmp_path):
     assert any("connect" in line for line in seen.outside)
 
 
+def test_a_command_that_never_ends_says_where_it_stood(tmp_path):
+    with pytest.raises(AssertionError, match=r'(?s)no end within 3 s.*"<string>", line 2 in waits'):
+        watched(tmp_path, *python("def waits():\n  __import__('time').sleep(60)\nwaits()"), timeout=3)
+
+
 ELSEWHERE = ("192.0.2.1", 9)
 """Of the addresses that are nobody's (RFC 5737). A datagram socket that is connected to it sends nothing yet."""
 
