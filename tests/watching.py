@@ -24,7 +24,7 @@ HOOK = """
 import faulthandler, os, signal, sys, traceback
 
 _STACKS = open({stacks!r} + str(os.getpid()) + ".txt", "w")
-faulthandler.register(signal.SIGUSR1, file=_STACKS)  # where it stands: asked of what is to be killed, for asking can kill
+faulthandler.register(signal.SIGUSR1, file=_STACKS)  # where it stands; only when it is to be killed: asking can kill
 
 _LOG = {log!r}
 _CALLS = ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr", "socket.getnameinfo",
