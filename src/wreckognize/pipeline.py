@@ -151,7 +151,7 @@ def search(study: Study, *, out: str | Path | None = None, progress: Progress | 
             _advance(run, teacher, "train", teaches=True)
         if not workspace.shared:
             _record(run)
-            workspace.seal()
+            workspace.seal(only=["study.yaml"])  # of all the rest a search opens nothing that it does not need
         plan = searching.prepare(run, settings)
         workspace.share()
         searching.make_trials(run, plan, lambda: search_results.publish(run, plan))

@@ -148,14 +148,17 @@ class Workspace:
         self._state = self._state.model_copy(update=changes).sealed()
         self._state.write(self.root)
 
-    def seal(self) -> None:
+    def seal(self, only: Sequence[str] | None = None) -> None:
         """Record the files that no stage names, so that `wreckognize verify` can tell a changed one.
 
         A file that has the size and time it had when it was last recorded is not read again.
+
+        Args:
+            only: read no others, and leave what is recorded of them.
         """
         known = self._state.others
-        others: dict[str, OutputRecord] = {}
-        for name in self.unnamed():
+        others: dict[str, OutputRecord] = {} if only is None else dict(known)
+        for name in self.unnamed() if only is None else only:
             path, before = self.path(name), known.get(name)
             others[name] = before if before is not None and before.fits(path) else OutputRecord.of(path)
         if others != known:

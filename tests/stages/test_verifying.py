@@ -12,6 +12,8 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from chaos.room import call
+from chaos.subject import ready_made
 from hypothesis import given
 from hypothesis import strategies as st
 from studies import tree, write_study
@@ -19,9 +21,11 @@ from studies import tree, write_study
 from wreckognize import pipeline
 from wreckognize.errors import WorkspaceError
 from wreckognize.files import sha256_of
-from wreckognize.stages.verifying import differences, verify
+from wreckognize.stages.checks import differences
+from wreckognize.stages.verifying import verify
 from wreckognize.state import State
 from wreckognize.study import Study
+from wreckognize.training import fine_tune
 from wreckognize.workspace import open_workspace
 
 NOT_HASHED = {
@@ -75,6 +79,79 @@ def test_a_changed_byte_in_any_file_is_named(finished, copy):
     told = "\n".join(detail for check in wrong(found) for detail in check.details)
     spoilt = [name for name in names if name not in NOT_HASHED and (copy / name).stat().st_size]
     assert [name for name in spoilt if name not in told] == []
+
+
+@pytest.fixture
+def worked_in(finished, copy, monkeypatch):
+    """The run again after a search, an audit and exports for review; trainings take the weights that are there."""
+    monkeypatch.setattr(fine_tune, "fine_tune", ready_made(copy / "systems" / "ver6"))
+    study = str(finished.parent / "study" / "study.yaml")
+    changes = [word for change in CHANGES for word in ("--set", change)]
+    space = "search={system: ver6, trials: 2, space: {train.lr0: {low: 1.0e-5, high: 1.0e-2}}}"
+    commands = [
+        ["search", study, *changes, "--set", space, "--out", str(copy)],
+        ["audit", study, *changes, "--folds", "2", "--epochs", "1", "--out", str(copy)],
+        *(
+            ["review", "export", study, "--to", tool, "--out", str(copy)]
+            for tool in ("label-studio", "coco", "yolo")
+        ),
+    ]
+    for command in commands:
+        code, said = call(command)
+        assert code == 0, said
+    return copy
+
+
+def apart(run):
+    """The files of searches, audits and reviews, by their names in the run's folder."""
+    files = (path for folder in ("search", "audit", "review") for path in (run / folder).rglob("*"))
+    return sorted(path.relative_to(run).as_posix() for path in files if path.is_file() and not path.is_symlink())
+
+
+@pytest.mark.slow
+def test_a_changed_byte_of_a_search_an_audit_or_a_review_is_named_or_said_to_be_open(worked_in):
+    found = verify(worked_in, photos=False)
+    assert not wrong(found)
+    (open_,) = (check for check in found.checks if check.outcome == "not checked")
+    meant = [
+        name
+        for name in apart(worked_in)
+        if name.startswith(("search/search.db", "review/coco/instances.json", "review/yolo/labels/"))
+        or Path(name).name == ".publish"
+        or "/locks/" in name
+    ]
+    assert open_.what == f"files of searches and reviews that nothing vouches for: {len(meant)}"
+    assert all(name in " ".join(open_.details) for name in ("search/search.db", "review/coco/instances.json"))
+    checked = [name for name in apart(worked_in) if name not in meant and (worked_in / name).stat().st_size]
+    assert {"search/index.html", "search/best.yaml", "audit/ver6/index.html", "review/yolo/order.csv"} < set(
+        checked
+    )
+    assert any("/trials/0001/predictions.parquet" in name for name in checked)
+    assert any(name.startswith("review/coco/images/") for name in checked)
+    records = [name for name in checked if name.endswith("recorded.json")]
+    assert len(records) == 4
+    for spoilt in (records, [name for name in checked if name not in records]):
+        before = {name: (worked_in / name).read_bytes() for name in spoilt}
+        for name, content in before.items():
+            changed = bytearray(content)
+            changed[len(changed) // 2] ^= 1
+            (worked_in / name).write_bytes(changed)
+        told = "\n".join(detail for check in wrong(verify(worked_in, photos=False)) for detail in check.details)
+        assert [name for name in spoilt if name not in told] == []
+        for name, content in before.items():
+            (worked_in / name).write_bytes(content)
+
+
+@pytest.mark.slow
+def test_another_trial_does_not_vouch_for_what_was_changed_before(finished, worked_in):
+    (trial,) = worked_in.glob("search/*/trials/0000/predictions.parquet")
+    trial.write_bytes(trial.read_bytes()[:-1] + b"?")
+    space = "search={system: ver6, trials: 3, space: {train.lr0: {low: 1.0e-5, high: 1.0e-2}}}"
+    changes = [word for change in (*CHANGES, space) for word in ("--set", change)]
+    code, said = call(["search", str(finished.parent / "study" / "study.yaml"), *changes, "--out", str(worked_in)])
+    assert code == 0, said
+    details = [detail for check in wrong(verify(worked_in, photos=False)) for detail in check.details]
+    assert details == [f"{trial.relative_to(worked_in).as_posix()}: its bytes are not those that were recorded"]
 
 
 @pytest.mark.slow

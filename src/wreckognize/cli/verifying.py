@@ -10,7 +10,8 @@ import typer
 
 from wreckognize.cli.console import Console
 from wreckognize.files import atomic_write
-from wreckognize.stages.verifying import NAMED, verify
+from wreckognize.stages.checks import NAMED
+from wreckognize.stages.verifying import NOT_COVERED, verify
 
 _MARKS = {"holds": "ok    ", "differs": "DIFFERS", "not checked": "-     "}
 
@@ -36,7 +37,8 @@ def verify_run(folder: Path, *, photos: bool, out: Path | None) -> bool:
         if len(check.details) > NAMED:
             typer.echo(f"        and {len(check.details) - NAMED} more")
     open_questions = sum(check.outcome == "not checked" for check in found.checks)
-    typer.echo(f"\nsha256 of state.json, which names all others: {found.digest}")
+    typer.echo(f"\nnot covered: {'; '.join(NOT_COVERED)}")
+    typer.echo(f"sha256 of state.json, which names all others but those of searches and reviews: {found.digest}")
     if not found.holds:
         bad = sum(check.outcome == "differs" for check in found.checks)
         typer.echo(f"{bad} of {len(found.checks)} checks differ: do not rely on this report")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import json
 import os
@@ -54,10 +55,25 @@ class Made:
     Attributes:
         created: when, as the page shows it.
         environment: what it was made with: name, version.
+        search: what it says of a search that had been done by then; see `SearchSummary.in_words`.
+        study: sha256 of the study as it was then.
     """
 
     created: str
     environment: tuple[tuple[str, str], ...]
+    search: str
+    study: str
+
+    @classmethod
+    def read(cls, file: Path, run: Run) -> Made:
+        """What `report` wrote; what an earlier version did not write is as it is now."""
+        stored = json.loads(file.read_text(encoding="utf-8"))
+        return cls(
+            created=stored["created"],
+            environment=tuple((name, version) for name, version in stored["environment"]),
+            search=stored.get("search", _search_in_words(run)),
+            study=stored.get("study", study_digest(run)),
+        )
 
 
 def metrics_stage(system: SystemSettings, number: int = 0) -> str:
@@ -257,7 +273,12 @@ def report(run: Run, names: list[str], findings: Findings) -> Comparison:
     def action() -> list[Path]:
         for name, text in report_texts(run, comparison, findings).items():
             atomic_write(folder / name, text)
-        made = Made(datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"), environment())
+        made = Made(
+            created=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+            environment=environment(),
+            search=_search_in_words(run),
+            study=study_digest(run),
+        )
         page = page_input(run, comparison, findings, made)
         atomic_write(folder / PAGE_FILE, render(page, run.progress))
         plots = {folder / "figures" / name: data for name, data in write_figures(page).items()}
@@ -339,9 +360,14 @@ def page_input(run: Run, comparison: Comparison, findings: Findings, made: Made)
         shortfalls=(*split_notes(run), *_random_weights(run)),
         environment=made.environment,
         settings_yaml=run.study.resolved(),
-        search=_search_in_words(run),
+        search=made.search,
         findings=findings,
     )
+
+
+def study_digest(run: Run) -> str:
+    """sha256 of the study with nothing left to defaults, as the page shows it."""
+    return hashlib.sha256(run.study.resolved().encode()).hexdigest()
 
 
 def _search_in_words(run: Run) -> str:

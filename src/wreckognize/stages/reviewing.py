@@ -41,6 +41,7 @@ from wreckognize.review.records import Merged, Review, merge, read_reviews, writ
 from wreckognize.settings import SystemSettings
 from wreckognize.spreadsheet import rows_to_csv
 from wreckognize.stages.feedback import FeedbackTaken, feedback_place, read_feedback, take_photos
+from wreckognize.stages.records import RECORD_FILE, files_below, record
 from wreckognize.study import Study
 from wreckognize.study.reader import read_document
 
@@ -196,12 +197,21 @@ def _write_export(target: Path, tasks: Sequence[Task], manifest: Manifest, progr
             for name, content in files.items():
                 (part / name).parent.mkdir(exist_ok=True)
                 (part / name).write_bytes(content)
+            whole = (path.relative_to(part).as_posix() for path in files_below(part))
+            record(
+                part / RECORD_FILE, part, written=[name for name in whole if not _is_theirs(name, manifest.tool)]
+            )
     except OSError as error:
         raise UsageError(
             f"the export cannot be written ({error.strerror or error})",
             where=str(target),
             remedy="give another --into DIR",
         ) from error
+
+
+def _is_theirs(name: str, tool: Tool) -> bool:
+    """Whether a file of an export is there for people to change."""
+    return (tool == "coco" and name == coco.INSTANCES) or (tool == "yolo" and name.startswith(f"{yolo.LABELS}/"))
 
 
 def import_review(

@@ -17,10 +17,14 @@ from wreckognize.search.records import SUMMARY_FILE, SearchSummary, Trial, best_
 from wreckognize.search.words import said_of_value
 from wreckognize.settings import OBJECTIVES, Objective
 from wreckognize.spreadsheet import table_to_csv
+from wreckognize.stages.records import RECORD_FILE, files_below, record, rename
 from wreckognize.stages.run import Run
 from wreckognize.stages.searching import Plan
 
 BEST_FILE = "best.yaml"
+RESULTS = (BEST_FILE, "trials.csv", "index.html", SUMMARY_FILE)
+"""The summary last: it says whose they are."""
+PUBLISH_LOCK = ".publish"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +63,7 @@ class SearchResult:
 def publish(run: Run, plan: Plan) -> None:
     """Write ``search/index.html``, ``trials.csv``, ``summary.json`` and ``best.yaml`` as things stand now."""
     folder = run.path("search")
-    with held_file(folder / ".publish"):  # one process at a time, so that the last one knows most
+    with held_file(folder / PUBLISH_LOCK):  # one process at a time, so that the last one knows most
         _put_aside(folder, key=plan.folder.name)
         now = plan.store.trials()
         atomic_write(folder / "index.html", render(_page(run, plan, now)))
@@ -89,6 +93,26 @@ def publish(run: Run, plan: Plan) -> None:
             )
         else:
             (folder / BEST_FILE).unlink(missing_ok=True)  # of this search, when its trials were others
+        _record(folder, plan, now)
+
+
+def _record(folder: Path, plan: Plan, trials: Sequence[Trial]) -> None:
+    """Record the hashes of the results, and of the trials that have ended and that no process tidies up any more."""
+    settled = [folder / "folder.txt", *files_below(plan.folder / "teachers")]
+    for origin in sorted(
+        {trial.number if trial.origin is None else trial.origin for trial in trials if trial.counts}
+    ):
+        with held_file(plan.folder / "locks" / f"{origin:04d}", wait=False) as lock:
+            if lock is not None:
+                settled += files_below(plan.folder / "trials" / f"{origin:04d}")
+    written = [name for name in RESULTS if (folder / name).exists()]
+    record(
+        plan.folder / RECORD_FILE,
+        folder,
+        written=written,
+        settled=[path.relative_to(folder).as_posix() for path in settled],
+        gone=set(RESULTS) - set(written),
+    )
 
 
 def _put_aside(folder: Path, *, key: str) -> None:
@@ -99,10 +123,11 @@ def _put_aside(folder: Path, *, key: str) -> None:
     before = json.loads(file.read_text(encoding="utf-8")).get("key", "")
     if before in ("", key):
         return
-    for name in (BEST_FILE, "trials.csv", "index.html", SUMMARY_FILE):  # the summary last: it says whose they are
+    for name in RESULTS:
         if (folder / name).exists():
             (folder / before).mkdir(exist_ok=True)
             (folder / name).replace(folder / before / name)
+    rename(folder / before / RECORD_FILE, {name: f"{before}/{name}" for name in RESULTS})
 
 
 def result(run: Run, plan: Plan) -> SearchResult:
