@@ -42,12 +42,12 @@ SECTIONS: dict[str, Callable[[Ground], Iterator[Row]]] = {
     "predictions": lambda ground: predictions.rows(
         material.find(ground.own("predictions")), ground.own("engines"), ground.long
     ),
-    "memory": lambda ground: memory.rows(material.find(ground.own("memory")), 20_000 if ground.long else 2_048),
+    "memory": lambda ground: memory.rows(material.find(ground.own("memory")), 20_000),
     "training": lambda ground: training.rows(
         material.find(ground.own("training")), ground.folder / "fine-tuning", ground.long
     ),
     "collecting": lambda ground: iter(
-        collecting.label_rows(ground.own("collecting"), 500_000 if ground.long else 50_000)
+        collecting.label_rows(ground.own("collecting"), 500_000 if ground.long else 100_000)
     ),
     "near": lambda ground: iter(collecting.hash_rows(500_000)),
     "figures": lambda ground: figures.rows(),
