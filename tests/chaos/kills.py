@@ -21,10 +21,20 @@ from pathlib import Path
 from typing import Literal
 
 import psutil
-from chaos.subject import RUN_SECONDS, Subject, digests, epochs_done, finish, leftovers, orphans, stages, start
+from chaos.subject import (
+    RUN_SECONDS,
+    Stage,
+    Subject,
+    digests,
+    epochs_done,
+    finish,
+    leftovers,
+    orphans,
+    stages,
+    start,
+)
 
 Victim = Literal["parent", "child", "group"]
-VICTIMS: tuple[Victim, ...] = ("parent", "child", "group")
 POLL_SECONDS = 0.004
 LEAST_SECONDS = 0.03
 """A stage that takes less is aimed at as if it took so long."""
@@ -34,6 +44,10 @@ GUARDED = ("test.lock.json", "test.looks.jsonl", ".lock")
 
 OPERATIONS = 60
 """A kill at a file operation comes at one of so many after the start."""
+TRAINING_WEIGHT = 2.0
+"""A training is aimed at so much more often than its number and time would have it: two processes can be hit there."""
+CHILD_SHARE = 0.6
+"""Of the kills aimed at a training, so many are aimed at its child alone."""
 
 
 @dataclass
@@ -80,7 +94,7 @@ def campaign(
     kills: int,
     *,
     seed: int,
-    in_a_life: int = 8,
+    in_a_life: int = 3,
     power: bool = False,
     say: Callable[[str], None] = lambda text: None,
     until: float = float("inf"),
@@ -114,20 +128,27 @@ def aims(subject: Subject, count: int, lots: random.Random) -> Iterator[Aim]:
     """Moments in the order of the work: one in each of ``count`` stretches of the undisturbed run.
 
     Half of the stretches are of equal numbers of stages, half of equal time, so that neither the many short stages nor
-    the long ones (training, report) are left out.
+    the long ones (training, report) are left out; trainings count for more.
     """
     order = subject.order
-    weights = [1 / len(order) + stage.seconds / sum(one.seconds for one in order) for stage in order]
+    whole = sum(stage.seconds for stage in order)
+    weights = [
+        (1 / len(order) + stage.seconds / whole) * (TRAINING_WEIGHT if _trains(stage) else 1) for stage in order
+    ]
     drawn = sorted((number + lots.random()) / count for number in range(count))
     for place in drawn:
         rest, stage = place * sum(weights), 0
         while stage < len(order) - 1 and rest > weights[stage]:
             rest -= weights[stage]
             stage += 1
-        training = order[stage].name.startswith("train:")
-        victim = lots.choice(VICTIMS) if training else lots.choice(("parent", "group"))
-        operation = lots.randrange(1, OPERATIONS) if lots.random() < 0.3 else None
+        alone = _trains(order[stage]) and lots.random() < CHILD_SHARE
+        victim: Victim = "child" if alone else lots.choice(("parent", "group"))
+        operation = lots.randrange(1, OPERATIONS) if not alone and lots.random() < 0.35 else None
         yield Aim(stage, min(1.0, rest / weights[stage]), victim, operation)
+
+
+def _trains(stage: Stage) -> bool:
+    return stage.name.startswith("train:")
 
 
 def _kill(

@@ -37,6 +37,7 @@ def main() -> int:
     parser.add_argument(
         "--power", type=int, default=25, help="kills after which the last written files are damaged"
     )
+    parser.add_argument("--in-a-life", type=int, default=3, help="kills of one run before it may end")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=90, help="begin no further run after so long")
     parser.add_argument("--write", action="store_true", help="write the tally into docs/reliability.md")
@@ -53,12 +54,25 @@ def main() -> int:
         say("the undisturbed run is done")
         (folder / "killed").mkdir()
         killed = campaign(
-            subject, folder / "killed", given.kills, seed=given.seed, say=say, until=began + given.minutes * 42
+            subject,
+            folder / "killed",
+            given.kills,
+            seed=given.seed,
+            in_a_life=given.in_a_life,
+            say=say,
+            until=began + given.minutes * 42,
         )  # seven tenths of the time
         say(f"killed: {killed}")
         (folder / "power").mkdir()
         power = campaign(
-            subject, folder / "power", given.power, seed=given.seed + 1, power=True, say=say, until=until
+            subject,
+            folder / "power",
+            given.power,
+            seed=given.seed + 1,
+            in_a_life=given.in_a_life,
+            power=True,
+            say=say,
+            until=until,
         )
         say(f"killed and damaged: {power}")
         full, room_held = disk(subject, folder / "room", given.seed, say)
