@@ -408,7 +408,7 @@ def cached_readings(data: bytes) -> None:
         name="s", type="aihub", role="damaged", images=Path("/p"), labels=label.parent, follow_links=True
     )
     ledger = Ledger("s")
-    wanted = aihub.read(source, [File("known.jpg", "/p")], ledger, Silent(), remembered)
+    wanted = aihub.read(source, lambda: [File("known.jpg", "/p")], ledger, Silent(), remembered)
     for candidate in wanted.candidates(range(len(wanted.names))):
         try:
             _placed(candidate)

@@ -173,10 +173,16 @@ class Around:
             return self._after(self._detector.infer(batch))
 
 
-def names_of_threads():
-    return {thread.name for thread in threading.enumerate() if thread.name.startswith(("decode", "infer"))}
+@pytest.fixture
+def no_thread_stays():
+    """Of those that the test began; a service in another test may still have its own."""
+    before = set(threading.enumerate())
+    yield
+    left = set(threading.enumerate()) - before
+    assert not {thread.name for thread in left if thread.name.startswith(("decode", "infer"))}
 
 
+@pytest.mark.usefixtures("no_thread_stays")
 def test_order_and_result_do_not_depend_on_how_many_batches_are_under_way(photos, detector):
     delays = iter([0.08, 0.0, 0.05, 0.0, 0.0])  # the first batch is the last to be finished
 
@@ -190,9 +196,9 @@ def test_order_and_result_do_not_depend_on_how_many_batches_are_under_way(photos
     for left, right in zip(one, three, strict=True):
         np.testing.assert_array_equal(left.boxes, right.boxes)
         np.testing.assert_array_equal(left.feature, right.feature)
-    assert not names_of_threads()
 
 
+@pytest.mark.usefixtures("no_thread_stays")
 def test_batches_are_looked_at_while_others_are_and_while_the_caller_works(photos, detector):
     together = threading.Barrier(2, timeout=20)  # passes only if two calls are under way at the same time
     looks = list(
@@ -205,7 +211,6 @@ def test_batches_are_looked_at_while_others_are_and_while_the_caller_works(photo
     next(stream)
     assert all(begun.acquire(timeout=20) for _ in range(2))  # the second began without being asked for
     stream.close()
-    assert not names_of_threads()
 
 
 def test_what_is_under_way_is_bounded(photos, detector):
@@ -222,6 +227,7 @@ def test_what_is_under_way_is_bounded(photos, detector):
 
 
 @pytest.mark.parametrize("where", ["detector", "decoder"])
+@pytest.mark.usefixtures("no_thread_stays")
 def test_an_error_in_any_thread_is_raised_and_no_thread_stays(photos, detector, where, monkeypatch):
     def break_down(*_):
         raise ZeroDivisionError("broken")
@@ -231,7 +237,6 @@ def test_an_error_in_any_thread_is_raised_and_no_thread_stays(photos, detector, 
     tested = Around(detector, 2, break_down) if where == "detector" else detector
     with pytest.raises(ZeroDivisionError, match="broken"):
         list(look_at(photos, tested, StreamSettings(64, batch=1)))
-    assert not names_of_threads()
 
 
 @pytest.mark.parametrize("part", ["boxes", "confidences"])

@@ -4,10 +4,12 @@ import io
 import os
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from wreckognize.collect.walk import PHOTO_SUFFIXES
+from wreckognize.errors import UsageError
 from wreckognize.predicting.photos import expand, shown
 
 names = st.binary(min_size=1, max_size=12).filter(
@@ -39,6 +41,46 @@ def test_folders_are_walked_in_the_order_of_their_sorted_paths(tmp_path, monkeyp
         *(str(file) for file in expected if file.name not in ("b.jpg", "c.webp")),
         "gone.jpg",
     ]
+
+
+def test_what_is_not_there_keeps_its_place_beside_what_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    touch(tmp_path / "a.jpg")
+    assert list(expand(["none*.jpg", "a.jpg", "nofolder/*", "gone"])) == [
+        "none*.jpg",
+        "a.jpg",
+        "nofolder/*",
+        "gone",
+    ]
+
+
+@pytest.mark.parametrize("patterns", [["gone/"], ["gone.jpg", "none*.jpg"]])
+def test_nothing_of_what_was_named_is_wrong_use(tmp_path, monkeypatch, patterns):
+    monkeypatch.chdir(tmp_path)
+    touch(tmp_path / "a.jpg")
+    with pytest.raises(UsageError, match="no photo was found"):
+        list(expand(patterns))
+
+
+def test_an_empty_name_is_not_the_current_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    touch(tmp_path / "a.jpg")
+    with pytest.raises(UsageError, match="empty name"):
+        list(expand(["a.jpg", ""]))
+
+
+def test_a_folder_that_cannot_be_read_costs_only_itself(tmp_path, monkeypatch):
+    touch(tmp_path / "a" / "x.jpg", tmp_path / "b" / "y.jpg", tmp_path / "c.jpg")
+    scandir = os.scandir
+
+    def refusing(folder):
+        if Path(folder).name == "a":
+            raise PermissionError(13, "Permission denied", str(folder))
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    found = [Path(name).relative_to(tmp_path).as_posix() for name in expand([str(tmp_path)])]
+    assert found == ["a", "b/y.jpg", "c.jpg"]
 
 
 def test_a_name_with_the_signs_of_a_glob_is_a_name_first(tmp_path):

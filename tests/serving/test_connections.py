@@ -88,6 +88,21 @@ def test_a_body_that_stops_is_answered_and_then_cut_off(address):
         assert heard(sock).startswith(b"HTTP/1.1 408")
 
 
+@pytest.mark.parametrize("length", ["99999999999999999999", "999999999"])
+def test_a_length_beyond_all_limits_is_refused_at_once(address, length):
+    with socket.create_connection(address) as sock:
+        sock.sendall(f"POST /v1/inspect HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n".encode())
+        assert heard(sock).startswith(b"HTTP/1.1 413")
+
+
+def test_long_headers_are_refused_also_when_they_come_in_one_piece(address):
+    with socket.create_connection(address) as sock:
+        sock.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-A: " + b"a" * 20_000 + b"\r\n\r\n")
+        answer = heard(sock)
+    assert answer.startswith(b"HTTP/1.1 431")
+    assert b"16 KiB" in answer
+
+
 def test_the_rest_of_a_refused_body_is_not_read_for_ever(address):
     head = b"POST /v1/inspect HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n{"
     with socket.create_connection(address) as sock:

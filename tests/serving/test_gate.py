@@ -102,6 +102,21 @@ def test_each_key_has_its_own_rate(served, detector, drawn, tmp_path):
         assert ask(app, {**one, "headers": {"x-api-key": off}})[0].status_code == 403
 
 
+def test_a_key_that_is_switched_off_opens_nothing(served, detector, tmp_path):
+    file = tmp_path / "keys.txt"
+    (off, off_line), (on, on_line) = new_key("off"), new_key("on")
+    file.write_text(f"{off_line} rate=0\n{on_line}\n")
+
+    async def get(app, path, key):
+        async with client(app) as asking:
+            return (await asking.get(path, headers={"x-api-key": key})).status_code
+
+    with application(served, detector, replace(SETTINGS, keys=file)) as app:
+        for path in ("/v1/model", "/v1/drift", "/metrics"):
+            assert asyncio.run(get(app, path, off)) == 403
+            assert asyncio.run(get(app, path, on)) == 200
+
+
 def test_a_burst_smaller_than_a_request_is_wrong_use():
     with pytest.raises(UsageError, match="burst"):
         ServiceSettings(rate=1, burst=2, photos=8)

@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from wreckognize.errors import WreckognizeError
+from wreckognize.errors import UsageError, WreckognizeError
 
 
 def main() -> None:
@@ -19,6 +19,12 @@ def main() -> None:
     try:
         try:
             app()
+        except PermissionError as error:
+            raise UsageError(
+                f"not permitted ({error.strerror or error})",
+                where=str(error.filename or ""),
+                remedy="mend its permissions, or choose another place",
+            ) from error
         except OSError as error:
             from wreckognize.files import writing  # reads Polars, which nothing needs that only shows help
 

@@ -17,7 +17,7 @@ from wreckognize.files import sha256_of
 from wreckognize.predicting.annotate import require_own_folder
 from wreckognize.predicting.claims import BY_NAME, claims_by_name, claims_from
 from wreckognize.predicting.lines import require_format
-from wreckognize.predicting.looking import Place
+from wreckognize.predicting.looking import CHUNK, Place
 from wreckognize.predicting.model import Wishes, model_of
 from wreckognize.predicting.photos import expand
 from wreckognize.predicting.run import Claims, Job, claims_file, to_file, to_screen
@@ -80,10 +80,27 @@ def predict_photos(
         typer.echo(model.note, err=True)
     place = Place(on, address, lambda text: typer.echo(text, err=True))
     job = Job(names=names, model=model, claims=wanted, annotated=annotated, place=place)
-    failed = to_screen(job, typer.echo, Console()) if out is None else _write(job, out)
+    try:
+        failed = to_screen(job, _print, Console()) if out is None else _write(job, out)
+    except KeyboardInterrupt:
+        goes_on = out is not None and url_of(out) is None
+        remedy = f"; the same command goes on where it stood, in steps of {CHUNK} photos" if goes_on else ""
+        typer.echo(f"\nstopped{remedy}", err=True)
+        raise typer.Exit(130) from None
     if failed:
         typer.echo(f"{failed} of {len(names)} photos could not be read; their lines say why", err=True)
     return not failed
+
+
+def _print(text: str) -> None:
+    try:
+        typer.echo(text)
+    except BrokenPipeError:  # `| head`
+        raise
+    except OSError as error:
+        raise UsageError(
+            f"standard output takes no more ({error.strerror})", remedy="make room, or write to a file with --out"
+        ) from error
 
 
 def _write(job: Job, out: Path) -> int:

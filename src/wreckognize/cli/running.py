@@ -10,7 +10,7 @@ from typing import cast
 import typer
 
 from wreckognize.cli.console import Console
-from wreckognize.errors import UsageError
+from wreckognize.errors import MissingExtraError, UsageError
 from wreckognize.files import atomic_write
 from wreckognize.study import Study
 
@@ -65,9 +65,22 @@ def write_template(file: Path) -> None:
 
 
 def run_demo(out: Path, *, scale: float) -> None:
-    """Draw the collection beside the run and run the demo study over it."""
-    from wreckognize.demo.collection import make
+    """Draw the collection beside the run and run the demo study over it.
 
+    Raises:
+        MissingExtraError: what trains is not installed; said before anything is drawn.
+    """
+    from wreckognize.demo.collection import make
+    from wreckognize.study.training import missing_modules
+
+    if missing_modules():
+        raise MissingExtraError("yolo", "the demo")
     console = Console()
     collection = make(out.with_name(out.name + "-photos"), scale=scale, progress=console)
     _run(Study.load(collection.study), "report", out, ())
+    typer.echo(
+        f"\nfrom here to a verdict on your own photos:\n"
+        f"  wreckognize export {out}/systems/ver6 --to openvino --out ver6-bundle\n"
+        f"  wreckognize predict ver6-bundle PHOTOS\n"
+        f"  wreckognize serve ver6-bundle"
+    )

@@ -78,7 +78,7 @@ def predict(
     model: Annotated[
         Path,
         typer.Argument(
-            help="A bundle, a system of a run (RUN/systems/NAME), or a .safetensors or .pt file.",
+            help="A bundle, a system of a run (RUN/systems/NAME), or a .safetensors, .onnx or .pt file.",
             metavar="BUNDLE|SYSTEM",
         ),
     ],

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from wreckognize.collect.walk import PHOTO_SUFFIXES
+from wreckognize.errors import UsageError
 from wreckognize.study.paths import is_glob, matches
 from wreckognize.urls import url_of
 
@@ -17,6 +18,9 @@ STANDARD_INPUT = "-"
 def expand(patterns: Sequence[str], names: BinaryIO | None = None, *, null: bool = False) -> Iterator[str]:
     """Photos named one by one, by folder (all photos below it), by glob or by URL; each once, in a fixed order.
 
+    What is not there, a glob that matches nothing, and a folder that cannot be read are given as they were named, so
+    that each gets a line that says so.
+
     Args:
         patterns: what was named; ``-`` stands for ``names``.
         names: paths of photos, one a line.
@@ -24,8 +28,9 @@ def expand(patterns: Sequence[str], names: BinaryIO | None = None, *, null: bool
 
     Raises:
         StorageError: a URL cannot be listed.
-        UsageError: no photo lies below a URL.
+        UsageError: no photo lies below a URL, a name is empty, or nothing of what was named is there.
     """
+    _require_something(patterns)
     seen: set[str] = set()
     for pattern in patterns:
         found = _listed(names, null=null) if pattern == STANDARD_INPUT and names else _meant(pattern)
@@ -35,21 +40,43 @@ def expand(patterns: Sequence[str], names: BinaryIO | None = None, *, null: bool
                 yield name
 
 
+def _require_something(patterns: Sequence[str]) -> None:
+    """A slip in the only name must not end as a file of verdicts with the slip as its photo."""
+    if not all(patterns):
+        raise UsageError(
+            "an empty name among the photos",
+            remedy="name photos, folders of photos, or globs; perhaps a variable of the shell is not set",
+        )
+    if not any(pattern == STANDARD_INPUT or url_of(pattern) or _found(Path(pattern)) for pattern in patterns):
+        raise UsageError(
+            "no photo was found", where=" ".join(patterns), remedy="name photos, folders of photos, or globs"
+        )
+
+
+def _found(path: Path) -> list[Path]:
+    """The path, or what it matches."""
+    return matches(path) if is_glob(path) or os.path.lexists(path) else []
+
+
 def _meant(pattern: str) -> Iterator[str]:
     path = Path(pattern)
-    url = None if path.exists() else url_of(pattern)
+    url = None if os.path.exists(path) else url_of(pattern)  # noqa: PTH110 (unlike Path's, it never raises)
     if url is not None:
         from wreckognize.stages.predicting import photos_below
 
         yield from photos_below(url)
         return
-    for found in matches(path) if is_glob(path) else [path]:
-        yield from _below(str(found)) if found.is_dir() else [str(found)]
+    for found in _found(path) or [path]:
+        yield from _below(str(found)) if os.path.isdir(found) else [str(found)]  # noqa: PTH112 (as above)
 
 
 def _below(folder: str) -> Iterator[str]:
-    with os.scandir(folder) as entries:
-        ordered = sorted(entries, key=lambda entry: entry.name)
+    try:
+        with os.scandir(folder) as entries:
+            ordered = sorted(entries, key=lambda entry: entry.name)
+    except OSError:  # its line says why
+        yield folder
+        return
     for entry in ordered:
         if entry.is_dir(follow_symlinks=False):
             yield from _below(entry.path)

@@ -15,6 +15,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from wreckognize.serving.answers import Refused
 from wreckognize.serving.measures import Measures
 
+HEADER_BYTES = 16 * 1024
+"""Of first line and headers together."""
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SECURITY = [
     (
@@ -68,7 +70,12 @@ class Envelope:
             await send(message)
 
         try:
-            await self._app(scope, receive, send_on)
+            if _header_bytes(scope) > HEADER_BYTES:  # the parser below counts only what comes in several pieces
+                fields["code"] = "headers"
+                self._measures.refused("headers")
+                await _LONG.response()(scope, receive, send_on)
+            else:
+                await self._app(scope, receive, send_on)
         except Exception as error:
             self._measures.log("error", level="error", id=request_id, text=f"{type(error).__name__}: {error}")
             if status == 0:
@@ -89,6 +96,17 @@ class Envelope:
                 ms=round(taken * 1000, 1),
                 **fields,
             )
+
+
+_LONG = Refused(
+    431, "headers", f"the headers have more than {HEADER_BYTES // 1024} KiB", "send fewer or shorter ones",
+    headers={"Connection": "close"},
+)  # fmt: skip
+
+
+def _header_bytes(scope: Scope) -> int:
+    line = len(scope["raw_path"]) + len(scope["query_string"])
+    return line + sum(len(name) + len(value) for name, value in scope["headers"])
 
 
 def _request_id(scope: Scope) -> str:

@@ -92,6 +92,8 @@ class Gate:
             return None
         key = self._keys.key_of(request.headers)
         request.state.log["key"] = key.name
+        if key.rate == 0:
+            raise Refused(403, "key", "the API key is switched off", "ask the service's operator")
         return key
 
     def take(self, request: Request, key: Key | None, photos: int) -> None:
@@ -104,8 +106,6 @@ class Gate:
         if rate is None:
             return
         burst = self._settings.burst if key is None or key.burst is None else key.burst
-        if rate == 0:
-            raise Refused(403, "key", "the API key is switched off", "ask the service's operator")
         name = f"key {key.name}" if key else f"address {request.client.host if request.client else ''}"
         now, share = self._clock(), rate / self._workers
         bucket = self._buckets.setdefault(name, Bucket(float(burst), now))

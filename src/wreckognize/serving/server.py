@@ -18,12 +18,12 @@ from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from wreckognize.serving.app import Service
+from wreckognize.serving.envelope import HEADER_BYTES
 from wreckognize.serving.logs import Forward, JsonLog
 
 KEEP_ALIVE = 15.0  # seconds a connection may be idle
 HEADER_SECONDS = 10.0  # that a request's first line and headers may take
 LINGER = 3.0  # seconds in which the rest of a refused body is read and dropped
-HEADER_BYTES = 16 * 1024  # of first line and headers together
 MOST_CONNECTIONS = 1000
 FIRST_BYTES = 0.5  # seconds that a client who came just before the port was shut has for its request to arrive
 _BACKLOG = 2048

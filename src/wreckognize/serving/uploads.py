@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
 _NAME_LENGTH = 200
+_DIGITS = 18  # of a length; more are too many bytes whatever they say
 _NO_PHOTO_TYPES = ("application/json", "application/x-www-form-urlencoded", "text/")
 
 
@@ -220,7 +221,7 @@ async def _chunks(request: Request, settings: ServiceSettings, most: int, share:
     if request.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
         raise Refused(415, "content_encoding", "the body is compressed", "send it without Content-Encoding")
     length = request.headers.get("content-length", "")
-    if length.isdecimal() and len(length) < 19 and int(length) > most:
+    if length.isdecimal() and (len(length) > _DIGITS or int(length) > most):
         raise too_many_bytes("the body", most)
     received, stream = 0, request.stream().__aiter__()
     ends = asyncio.get_running_loop().time() + settings.reading
