@@ -64,6 +64,7 @@ def predict_photos(
     if address is not None and on == "here":
         raise UsageError("a cluster that is not to be used", where="--address", remedy="add --on ray")
     wanted = _claims(claims, claim_rule, out)
+    model = model_of(named, wishes)
     names = list(expand(patterns, sys.stdin.buffer, null=null))
     if not names:
         raise UsageError(
@@ -75,7 +76,6 @@ def predict_photos(
                 "photos in object storage are not drawn on", where="--annotate", remedy="copy them here first"
             )
         require_own_folder(annotated, patterns, names)
-    model = model_of(named, wishes)
     if model.note:
         typer.echo(model.note, err=True)
     place = Place(on, address, lambda text: typer.echo(text, err=True))
