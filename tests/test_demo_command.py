@@ -16,6 +16,7 @@ def test_the_demo_runs_and_ends_with_the_table_and_the_reports_path(tmp_path):
     assert done.returncode == 0, done.stderr
     last = done.stdout.strip().splitlines()[-1]
     assert last.startswith("report: ")
+    assert f"wreckognize export {tmp_path / 'demo'}/systems/ver6" in done.stderr
     page = (tmp_path / "demo" / "report" / "index.html").read_text(encoding="utf-8")
     assert last.endswith("index.html")
     assert "drawn" in page[: page.index("<h1")]  # said before anything else

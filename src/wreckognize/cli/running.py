@@ -82,5 +82,6 @@ def run_demo(out: Path, *, scale: float) -> None:
         f"\nfrom here to a verdict on your own photos:\n"
         f"  wreckognize export {out}/systems/ver6 --to openvino --out ver6-bundle\n"
         f"  wreckognize predict ver6-bundle PHOTOS\n"
-        f"  wreckognize serve ver6-bundle"
+        f"  wreckognize serve ver6-bundle",
+        err=True,  # the report's path stays the last line of what was asked for
     )
