@@ -7,7 +7,7 @@ the same photos, and what is left of one would be all that the other wants.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from hashlib import sha256
 
 import polars as pl
@@ -20,6 +20,16 @@ def lot(*words: object) -> bytes:
     '2eb14b73'
     """
     return sha256(":".join(map(str, words)).encode()).digest()
+
+
+def lots_by(*words: object) -> Callable[[str], bytes]:
+    """`lot` of the last word, the others being the same: faster for very many.
+
+    >>> lots_by(0, "limit")("street/a.jpg") == lot(0, "limit", "street/a.jpg")
+    True
+    """
+    before = "".join(f"{word}:" for word in words).encode()
+    return lambda word: sha256(before + word.encode()).digest()
 
 
 def lots(names: Iterable[str], *words: object) -> pl.Series:

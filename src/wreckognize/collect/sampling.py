@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from hashlib import sha256
 from heapq import nsmallest
+
+from wreckognize.lots import lots_by
 
 
 def seeded_order(names: Sequence[str], which: Iterable[int], source: str, seed: int) -> list[int]:
@@ -18,8 +19,8 @@ def seeded_order(names: Sequence[str], which: Iterable[int], source: str, seed: 
 
 def _lots(names: Sequence[str], source: str, seed: int) -> Callable[[int], bytes]:
     """`lot` by the seed and each photo's name in the catalog, of the photo at a position."""
-    before = f"{seed}:{source}/".encode()
-    return lambda position: sha256(before + names[position].encode()).digest()
+    by_name = lots_by(seed)
+    return lambda position: by_name(f"{source}/{names[position]}")
 
 
 def sample_per_damage(

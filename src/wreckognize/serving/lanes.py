@@ -7,7 +7,6 @@ and the length of the queue says which is used. Both are timed before the first 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
@@ -17,9 +16,7 @@ from numpy.typing import NDArray
 
 from wreckognize.detectors.port import Detector
 from wreckognize.inference.stream import Engine
-from wreckognize.serving.warming import paying_batch
-
-_TRIES = 3  # the best counts, as other work on the machine only ever adds to a time
+from wreckognize.serving.warming import best_time, paying_batch
 
 
 class Lane(Enum):
@@ -93,19 +90,10 @@ class Lanes:
 
         alone.infer(photo, _GREY)
         with ThreadPoolExecutor(self.requests) as pool:
-            return _best(lambda: alone.infer(photo, _GREY)), _best(lambda: beside(pool))
+            return best_time(lambda: alone.infer(photo, _GREY)), best_time(lambda: beside(pool))
 
 
 _GREY = "a grey photo"
-
-
-def _best(work: Callable[[], object]) -> float:
-    times = []
-    for _ in range(_TRIES):
-        began = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - began)
-    return min(times)
 
 
 def photos_one_by_one(alone: float, together: float, requests: int) -> int:

@@ -23,14 +23,19 @@ def paying_batch(infer: Callable[[int], object], clock: Callable[[], float] = ti
     """
 
     def each(size: int) -> float:
-        times = []
-        for _ in range(_TRIES):
-            began = clock()
-            infer(size)
-            times.append(clock() - began)
-        return min(times) / size
+        return best_time(lambda: infer(size), clock) / size
 
     size, best = 1, each(1)
     while size < _LARGEST and (doubled := each(2 * size)) <= _WORTH * best:
         size, best = 2 * size, doubled
     return size
+
+
+def best_time(work: Callable[[], object], clock: Callable[[], float] = time.perf_counter) -> float:
+    """Seconds that some work takes, the best of a few tries."""
+    times = []
+    for _ in range(_TRIES):
+        began = clock()
+        work()
+        times.append(clock() - began)
+    return min(times)
