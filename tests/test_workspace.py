@@ -11,6 +11,21 @@ from wreckognize.state import fingerprint_of
 from wreckognize.workspace import open_workspace
 
 
+def test_a_function_is_asked_for_inputs_after_the_work_the_first_time_and_before_it_later(tmp_path):
+    counter, asked = Counter(tmp_path / "run" / "out.txt"), []
+
+    def inputs():
+        asked.append(counter.calls)
+        return {"epochs": 1}
+
+    assert run_once(tmp_path / "run", inputs, counter)
+    assert not run_once(tmp_path / "run", inputs, counter)
+    counter.path.unlink()
+    assert run_once(tmp_path / "run", inputs, counter)
+    assert not run_once(tmp_path / "run", {"epochs": 1}, counter)
+    assert asked == [1, 1, 1]
+
+
 class Counter:
     def __init__(self, path, text="x"):
         self.path, self.text, self.calls = path, text, 0

@@ -18,7 +18,7 @@ from wreckognize.errors import UsageError
 from wreckognize.files import atomic_write
 from wreckognize.progress import Progress, Silent
 from wreckognize.settings import SystemAsTeacher, SystemSettings
-from wreckognize.stages import data, scaling
+from wreckognize.stages import collecting, scaling
 from wreckognize.stages.run import Run
 from wreckognize.study import Study
 from wreckognize.urls import url_of
@@ -172,11 +172,11 @@ def _record(run: Run) -> None:
 
 def _photos(run: Run, until: Until, unlock: str | None) -> None:
     """From sources to the split, or as far as was asked for."""
-    data.respect_lock(run, unlock=unlock)
-    data.collect(run)
+    collecting.respect_lock(run, unlock=unlock)
+    collecting.collect(run)
     if until == "collect":
         return
-    from wreckognize.stages import alike, looking
+    from wreckognize.stages import alike, data, looking
 
     alike.look_alike(run)
     teaches = any(system.trained and system.teacher == run.study.teacher for system in run.study.systems)
@@ -188,12 +188,14 @@ def _photos(run: Run, until: Until, unlock: str | None) -> None:
 
 def _advance(run: Run, system: SystemSettings, until: Until, *, teaches: bool) -> None:
     """Take one system as far as was asked for; one that teaches another must be trained before that one's labels."""
-    from wreckognize.stages import deciding, learning, looking, results
-
     last = STEPS.index(until)
+    if last < STEPS.index("label"):
+        return
+    from wreckognize.stages import data, deciding, learning, looking, results
+
     if teaches and until == "label":
         last = STEPS.index("train")
-    if system.trained and last >= STEPS.index("label"):
+    if system.trained:
         data.label(run, system)
     numbers = range(system.train.seeds if system.trained else 1)
     if system.trained and last >= STEPS.index("train"):

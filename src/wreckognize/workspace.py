@@ -101,7 +101,7 @@ class Workspace:
     def run_stage(
         self,
         stage: str,
-        inputs: Mapping[str, Any],
+        inputs: Mapping[str, Any] | Callable[[], Mapping[str, Any]],
         outputs: Sequence[Path],
         action: Callable[[], Iterable[Path] | None],
         still: Callable[[], bool] | None = None,
@@ -110,7 +110,8 @@ class Workspace:
 
         Args:
             stage: name in ``state.json``.
-            inputs: everything the outputs depend on, JSON-able.
+            inputs: everything the outputs depend on, JSON-able; or a function that tells it, which is asked after the
+                work where the stage was never done and there is nothing to compare with.
             outputs: files that ``action`` writes.
             action: the work; what it returns are further outputs, whose names are not known before.
             still: whether what the outputs depend on besides is as it was; asked only where the stage is done else.
@@ -118,8 +119,9 @@ class Workspace:
         Returns:
             Whether the work was done now.
         """
-        fingerprint = fingerprint_of(inputs)
-        if self.is_done(stage, fingerprint) and (still is None or still()):
+        asked = inputs if callable(inputs) else lambda: inputs
+        fingerprint = fingerprint_of(asked()) if stage in self.stages else None
+        if fingerprint and self.is_done(stage, fingerprint) and (still is None or still()):
             return False
         if self.shared:
             raise WorkspaceError(
@@ -132,7 +134,7 @@ class Workspace:
         further = action() or ()
         ended = datetime.now(UTC)
         record = StageRecord(
-            fingerprint=fingerprint,
+            fingerprint=fingerprint or fingerprint_of(asked()),
             finished=ended.isoformat(timespec="seconds"),
             seconds=round((ended - began).total_seconds(), 3),
             outputs={

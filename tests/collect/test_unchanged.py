@@ -9,8 +9,10 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from wreckognize.collect import are_unchanged, collect, tree_signature
+from wreckognize.collect import are_unchanged, collect, list_tree, signature_of, tree_signature
 from wreckognize.collect import signature as signature_module
 from wreckognize.collect.folderstamp import stamp
 from wreckognize.collect.remembered import REMEMBERED_SCHEMA, STAMP_SCHEMA, Remembered
@@ -236,6 +238,31 @@ class TestSignature:
         alone = tree_signature([tmp_path / "b"], [tmp_path])
         monkeypatch.setattr(signature_module, "_MANY", 0)
         assert tree_signature([tmp_path / "b"], [tmp_path], processes=2) == alone
+
+    @given(read=st.sets(st.sampled_from(["a.json", "b.json", "deep/c.json", "link.json", "gone.json"])))
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+    def test_what_was_looked_at_while_it_was_read_need_not_be_looked_at_again(self, tmp_path, read):
+        for name in ("a.json", "b.json", "deep/c.json", "deep/d.json"):
+            if not (tmp_path / name).exists():
+                atomic_write(tmp_path / name, name)
+        if not (tmp_path / "link.json").is_symlink():
+            (tmp_path / "link.json").symlink_to(tmp_path / "a.json")
+        files = [os.fsencode(tmp_path / name) for name in sorted(read)]
+        stamps = [(file, *(stamp(file) or (-1, -1))) for file in files]
+        looked_at = pl.DataFrame(stamps, schema=STAMP_SCHEMA, orient="row")
+        listed = list(list_tree([tmp_path]))
+        assert signature_of(listed, looked_at) == tree_signature([tmp_path])
+
+    def test_what_is_changed_after_it_was_read_is_a_change(self, tmp_path):
+        label = tmp_path / "a.json"
+        atomic_write(label, "1")
+        listed = list(list_tree([tmp_path]))
+        file = os.fsencode(label)
+        looked_at = pl.DataFrame([(file, *stamp(file))], schema=STAMP_SCHEMA, orient="row")
+        as_read = tree_signature([tmp_path])
+        atomic_write(label, "22")
+        atomic_write(tmp_path / "b.json", "new")
+        assert signature_of(listed, looked_at) == as_read != tree_signature([tmp_path])
 
     def test_a_folder_that_vanishes_is_no_error_and_one_that_refuses_is(self, tmp_path, monkeypatch):
         for name in ("a", "b"):

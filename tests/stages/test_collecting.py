@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 
 import numpy as np
 import polars as pl
@@ -11,6 +12,7 @@ import pytest
 from PIL import Image
 
 from wreckognize import pipeline
+from wreckognize.collect import gather
 from wreckognize.files import sha256_of
 from wreckognize.progress import Silent
 from wreckognize.study import Study
@@ -127,3 +129,36 @@ def test_without_what_is_remembered_of_the_sample_all_is_looked_at_again(place):
     assert place.collect()
     assert place.rows().equals(before)
     assert not place.collect()
+
+
+@pytest.mark.parametrize("change", ["label", "new label", "new photo"])
+def test_what_changes_while_it_is_collected_for_the_first_time_is_seen_the_next_time(place, monkeypatch, change):
+    shutil.rmtree(place.run)
+    select = gather._select
+
+    def meanwhile(*asked):
+        monkeypatch.undo()
+        label = place.folder / "labels/0.json"
+        if change == "label":
+            label.write_text(label.read_text().replace("Dent", "Breakage"))
+        elif change == "new label":
+            (place.folder / "labels/12.json").write_text(label.read_text())
+        else:
+            place.draw(12, 12)
+        return select(*asked)
+
+    monkeypatch.setattr(gather, "_select", meanwhile)
+    assert place.collect()
+    assert place.collect()
+    assert not place.collect()
+
+
+def test_the_first_time_is_told_as_any_other_time(place):
+    def fingerprint():
+        return json.loads((place.run / "state.json").read_text())["stages"]["collect"]["fingerprint"]
+
+    assert not place.collect()
+    again = fingerprint()
+    shutil.rmtree(place.run)
+    place.collect()
+    assert fingerprint() == again

@@ -14,7 +14,7 @@ from wreckognize.detectors.port import DetectorInfo, RawDetections
 from wreckognize.errors import UsageError
 from wreckognize.evidence.shortcuts import ShortcutCheck
 from wreckognize.progress import Silent
-from wreckognize.stages import alike, data, looking, shortcuts
+from wreckognize.stages import alike, collecting, data, looking, shortcuts
 from wreckognize.stages.run import Run
 from wreckognize.study import Study
 from wreckognize.workspace import open_workspace
@@ -79,7 +79,7 @@ def make_run(tiny_weights, tmp_path, monkeypatch):
     def make(workspace, detector):
         monkeypatch.setattr(looking.Looker, "open", lambda self: detector)
         run = Run(study, workspace, Silent())
-        data.collect(run)
+        collecting.collect(run)
         alike.look_alike(run)
         data.split(run, embeddings=False)
         looking.predict(run, study.systems[0], "test")

@@ -19,17 +19,27 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from wreckognize.collect.gather import Collected, collect, paths_read
-    from wreckognize.collect.signature import are_unchanged, tree_signature
+    from wreckognize.collect.signature import are_unchanged, list_tree, signature_of, tree_signature
 
 _HOMES = {
     "Collected": "wreckognize.collect.gather",
     "collect": "wreckognize.collect.gather",
     "paths_read": "wreckognize.collect.gather",
     "are_unchanged": "wreckognize.collect.signature",
+    "list_tree": "wreckognize.collect.signature",
+    "signature_of": "wreckognize.collect.signature",
     "tree_signature": "wreckognize.collect.signature",
 }
 
-__all__ = ["Collected", "are_unchanged", "collect", "paths_read", "tree_signature"]
+__all__ = [
+    "Collected",
+    "are_unchanged",
+    "collect",
+    "list_tree",
+    "paths_read",
+    "signature_of",
+    "tree_signature",
+]
 
 
 def __getattr__(name: str) -> Any:

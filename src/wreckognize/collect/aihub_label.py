@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import os
+from stat import S_ISREG
 from typing import Any
 
 import msgspec
@@ -132,8 +133,9 @@ def _content(path: bytes) -> tuple[bytes, int, int]:
     descriptor = os.open(path, _FLAGS)
     try:
         status = os.fstat(descriptor)
-        require_readable(status, LABEL_BYTES)
         size = status.st_size
+        if size > LABEL_BYTES or not S_ISREG(status.st_mode):
+            require_readable(status, LABEL_BYTES)
         data = os.read(descriptor, size + 1)
         if (
             len(data) != size
@@ -168,40 +170,45 @@ def _failed(error: InputError) -> Reading:
 
 
 def _read(content: _Label) -> Reading:
-    annotations = content.annotations if isinstance(content.annotations, list) else [content.annotations]
+    annotations = content.annotations
+    if not isinstance(annotations, list):
+        annotations = [annotations]
     boxes: list[Corners] = []
     kinds: list[str] = []
     left_out: list[str] = []
-    types: dict[str, None] = {}
+    types: list[str] = []
     claim = ""
     for annotation in annotations:
-        claim = claim or str(annotation.category_id if annotation.category_id is not None else "").strip()
-        kind = damage_type(annotation.damage)
-        if kind is not None:
-            types[kind] = None
-        box = corners(annotation.bbox) if annotation.bbox else None
-        if not annotation.bbox:
+        bbox, damage = annotation.bbox, annotation.damage
+        if not claim and annotation.category_id is not None:
+            claim = str(annotation.category_id).strip()
+        kind = damage_type(damage)
+        if kind is not None and kind not in types:
+            types.append(kind)
+        box = corners(bbox) if bbox else None
+        if not bbox:
             left_out.append(MISSING_BOX)
         elif box is None:
             left_out.append(ZERO_AREA)
         elif kind is None:
-            left_out.append("damage null" if annotation.damage is None else "damage unknown")
+            left_out.append("damage null" if damage is None else "damage unknown")
         else:
             boxes.append(box)
             kinds.append(kind)
-    return Reading(boxes, kinds, list(types), _encodable(claim), _size(content), left_out)
+    return Reading(boxes, kinds, types, claim if claim.isascii() else _encodable(claim), _size(content), left_out)
 
 
 def _encodable(text: str) -> str:
     r"""Half of a surrogate pair, which JSON may hold and no table can, becomes ``\udXXX``."""
-    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _size(label: _Label) -> tuple[float, float] | None:
-    images = label.images if isinstance(label.images, list) else [label.images]
-    if len(images) > 1:
-        raise labelfile.wrong_shape("one label for several photos")
-    image = images[0] if images else None
+    image = label.images
+    if isinstance(image, list):
+        if len(image) > 1:
+            raise labelfile.wrong_shape("one label for several photos")
+        image = image[0] if image else None
     return (image.width, image.height) if image and image.width and image.height else None
 
 

@@ -68,6 +68,11 @@ class Remembered:
             self._seen.append(table)
             self._learned |= learned
 
+    def stamps(self) -> pl.DataFrame:
+        """``STAMP_SCHEMA``: the files that were kept, as they were when they were first read; each once."""
+        tables = [STAMP_SCHEMA.to_frame(), *(table.select(STAMP_SCHEMA.names()) for table in self._seen)]
+        return pl.concat(tables).unique("path", keep="first", maintain_order=True)
+
     def save(self) -> None:
         """Write what was kept, and nothing else, if it is not what the file holds already."""
         known = 0 if self._known is None else self._known.height

@@ -10,7 +10,7 @@ import os
 import stat
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby, pairwise
+from itertools import pairwise
 from operator import attrgetter
 from pathlib import Path
 
@@ -39,8 +39,12 @@ class File(msgspec.Struct, frozen=True, gc=False):
     @property
     def suffix(self) -> str:
         """In lower case, with its dot."""
-        before, _, ending = self.name.rpartition(".")
-        return f".{ending.lower()}" if ending and before and before[-1] != "/" and "/" not in ending else ""
+        name = self.name
+        dot = name.rfind(".")
+        if dot <= 0 or name[dot - 1] == "/":
+            return ""
+        ending = name[dot:]
+        return ending.lower() if len(ending) > 1 and "/" not in ending else ""
 
     @property
     def stem(self) -> str:
@@ -195,10 +199,13 @@ def find_photos(
     are quarantined.
     """
     photos: list[File] = []
-    for file in find_files(roots, where, ledger, follow_links=follow_links):
-        if file.suffix not in PHOTO_SUFFIXES:
-            ledger.count("not_wanted", "not a photo by its extension", int(file.suffix not in label_suffixes))
-        elif (not file.name.isascii() and not _is_unicode(file.name)) or not _is_unicode(file.base):
+    files = find_files(roots, where, ledger, follow_links=follow_links)
+    nameable = {base: _is_unicode(base) for base in {file.base for file in files}}
+    for file in files:
+        suffix = file.suffix
+        if suffix not in PHOTO_SUFFIXES:
+            ledger.count("not_wanted", "not a photo by its extension", int(suffix not in label_suffixes))
+        elif not nameable[file.base] or not _is_unicode(file.name):
             remedy = "rename the file (convmv -f cp949 -t utf-8 turns Korean names into Unicode)"
             ledger.quarantine(file.path, InputError("file name is not Unicode", remedy=remedy))
         else:
@@ -216,17 +223,18 @@ def _is_unicode(text: str) -> bool:
     return True
 
 
-def _unique(photos: Iterable[File], ledger: Ledger) -> list[File]:
+def _unique(photos: Sequence[File], ledger: Ledger) -> list[File]:
     """Photos whose name no other has, of photos sorted by name."""
+    doubled = {one.name for one, following in pairwise(photos) if one.name == following.name}
+    if not doubled:
+        return list(photos)
     error = InputError(
         "two photos of one name in one source", remedy="rename one, or make two sources of the folders"
     )
     unique: list[File] = []
-    for _, same in groupby(photos, key=attrgetter("name")):
-        first, *others = same
-        if not others:
-            unique.append(first)
-            continue
-        for photo in (first, *others):
+    for photo in photos:
+        if photo.name in doubled:
             ledger.quarantine(photo.path, error)
+        else:
+            unique.append(photo)
     return unique

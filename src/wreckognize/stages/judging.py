@@ -33,7 +33,7 @@ from wreckognize.evidence.slices import slice_table
 from wreckognize.evidence.truth import truth_of
 from wreckognize.files import atomic_write
 from wreckognize.settings import SystemSettings
-from wreckognize.stages.data import reviewed_of
+from wreckognize.stages.collecting import reviewed_of
 from wreckognize.stages.deciding import frozen_threshold, threshold_stage
 from wreckognize.stages.looking import predictions_stage
 from wreckognize.stages.results import LOOKS_FILE, metrics_stage
