@@ -46,9 +46,7 @@ SECTIONS: dict[str, Callable[[Ground], Iterator[Row]]] = {
     "training": lambda ground: training.rows(
         material.find(ground.own("training")), ground.folder / "fine-tuning", ground.long
     ),
-    "collecting": lambda ground: iter(
-        collecting.label_rows(ground.own("collecting"), 500_000 if ground.long else 100_000)
-    ),
+    "collecting": lambda ground: iter(collecting.label_rows(ground.own("collecting"), 500_000)),
     "near": lambda ground: iter(collecting.hash_rows(500_000)),
     "figures": lambda ground: figures.rows(),
     "commands": lambda ground: commands.rows(ground.own("commands")),

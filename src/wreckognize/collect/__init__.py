@@ -1,5 +1,6 @@
 """Sources become the catalog: labels are read first, and only the photos that were selected are opened.
 
+places     where sources are read from               (study -> paths)
 walk       which files are there                     (file system -> names)
 aihub, coco, folder, yolo                            (names + labels -> candidates)
 bulk, helper, helpers                                (very many label files and photos, in processes)
@@ -18,13 +19,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from wreckognize.collect.gather import Collected, collect, paths_read
+    from wreckognize.collect.gather import Collected, collect
+    from wreckognize.collect.places import paths_read
     from wreckognize.collect.signature import are_unchanged, list_tree, signature_of, tree_signature
 
 _HOMES = {
     "Collected": "wreckognize.collect.gather",
     "collect": "wreckognize.collect.gather",
-    "paths_read": "wreckognize.collect.gather",
+    "paths_read": "wreckognize.collect.places",
     "are_unchanged": "wreckognize.collect.signature",
     "list_tree": "wreckognize.collect.signature",
     "signature_of": "wreckognize.collect.signature",
