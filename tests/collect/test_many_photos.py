@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 
 import pytest
 
-from wreckognize import images
+from wreckognize import imagefile
 from wreckognize.collect import collect, opening
 from wreckognize.collect.helpers import Helpers
 from wreckognize.collect.photobatch import LASTING, LEFT, PASSING, PhotoRequest, glances, open_photos
@@ -66,10 +67,23 @@ def test_helpers_leave_large_photos_to_who_asked(many, monkeypatch):
     """Only there is one decoded at a time."""
     large, small = (os.fsencode(many.root / f"images/{number}.jpg") for number in (39, 0))
     gone = os.fsencode(many.root / "images/gone.jpg")
-    monkeypatch.setattr(images, "_LARGE_PIXELS", 20 * 16)
+    monkeypatch.setattr(imagefile, "_LARGE_PIXELS", 20 * 16)
     told = open_photos(PhotoRequest([large, small, gone]))
     assert list(told.states) == [LEFT, LASTING, PASSING]
     found = list(glances([large, small, gone], told))
     assert found == [glance(large), glance(small), found[2]]
     assert [one.opened.header.width for one in found[:2] if isinstance(one.opened, Opened)] == [59, 20]
     assert (found[2].opened.where, found[2].size, found[2].encoded) == ("No such file or directory", -1, None)
+
+
+def test_a_helper_opens_usual_photos_without_what_takes_long_to_load(room):
+    photos = [room.photo("images/a.jpg"), room.photo("images/b.png")]
+    program = (
+        "import os, sys\n"
+        "from wreckognize.collect.helper import answer\n"
+        "from wreckognize.collect.photobatch import PhotoRequest\n"
+        "print(list(answer(PhotoRequest([os.fsencode(path) for path in sys.argv[1:]])).states))\n"
+        "print({'numpy', 'cv2', 'polars', 'pillow_heif'} & set(sys.modules))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program, *photos], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [str([LASTING] * 2), "set()"]

@@ -17,7 +17,7 @@ import pillow_heif
 import pytest
 from PIL import Image
 
-from wreckognize import images
+from wreckognize import imagefile, images
 from wreckognize.collect.aihub_label import read_label
 from wreckognize.collect.cocofile import load
 from wreckognize.collect.ledger import Ledger
@@ -71,7 +71,7 @@ def declared() -> dict[str, bytes]:
 
 @pytest.mark.parametrize("kind", declared())
 def test_a_header_that_says_too_many_pixels_is_refused_before_any_is_decoded(kind, monkeypatch):
-    monkeypatch.setattr(images, "_load", None)
+    monkeypatch.setattr(imagefile, "load", None)
     data = declared()[kind]
     assert len(data) < 10_000
     for look in (images.read_header, images.verify, images.decode):
@@ -102,7 +102,7 @@ def test_a_real_bomb_is_decoded_alone_and_within_memory(tmp_path, make_png):
 
 def test_large_photos_are_decoded_one_at_a_time(monkeypatch):
     running, most, lock = [0], [0], threading.Lock()
-    load = images._load
+    load = imagefile.load
 
     def slow(image: Image.Image) -> None:
         with lock:
@@ -113,10 +113,10 @@ def test_large_photos_are_decoded_one_at_a_time(monkeypatch):
         with lock:
             running[0] -= 1
 
-    monkeypatch.setattr(images, "_load", slow)
+    monkeypatch.setattr(imagefile, "load", slow)
     data = encoded(small("CMYK"), "JPEG")
     for limit, at_once in ((10, 1), (10_000, 4)):
-        monkeypatch.setattr(images, "_LARGE_PIXELS", limit)
+        monkeypatch.setattr(imagefile, "_LARGE_PIXELS", limit)
         most[0] = 0
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(images.decode, [data] * 12))

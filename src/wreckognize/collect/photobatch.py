@@ -32,7 +32,7 @@ class PhotoAnswer(msgspec.Struct, array_like=True, tag="photos", gc=False):
 def open_photos(request: PhotoRequest) -> PhotoAnswer:
     """Open photos, but leave the large ones: only one of those is decoded at a time, by who asked."""
     from wreckognize.collect.photofile import encoded, glance
-    from wreckognize.images import LargePhotoError
+    from wreckognize.imagefile import LargePhotoError
 
     states = bytearray()
     told = PhotoAnswer(b"", [], [], [])

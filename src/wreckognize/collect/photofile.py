@@ -12,8 +12,8 @@ import msgspec
 
 from wreckognize.collect.folderstamp import stamp
 from wreckognize.errors import InputError
-from wreckognize.images import MAX_BYTES, ImageHeader, verify
-from wreckognize.reading import read_regular
+from wreckognize.imagefile import MAX_BYTES, ImageHeader, verify
+from wreckognize.reading import read_with_status
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +43,13 @@ def glance(path: bytes, *, large: bool = True) -> Glance:
     Raises:
         LargePhotoError: it is large, and those were not asked for.
     """
-    known = stamp(path) or (-1, -1)  # before it is read, so that a change in between is seen next time
     try:
-        data = read_regular(path, MAX_BYTES)
+        data, status = read_with_status(path, MAX_BYTES)
     except OSError as error:  # says nothing about next time
-        return Glance(_unreadable(error), *known)
+        return Glance(_unreadable(error), *(stamp(path) or (-1, -1)))
     opened = _judge(data, large)
-    return Glance(opened, *known, encoded(opened))
+    # As it was before it was read, so that a change in between is seen next time.
+    return Glance(opened, status.st_size, status.st_mtime_ns, encoded(opened))
 
 
 def recalled(size: int, mtime_ns: int, content: bytes) -> Glance | None:
