@@ -26,7 +26,7 @@ from fuzz.target import corpus_file, folder, put, target
 from wreckognize import images
 from wreckognize.catalog import PHOTO_SCHEMA
 from wreckognize.cli.console import harmless
-from wreckognize.collect import aihub, aihub_label, assemble, cocofile, photofile, yolo
+from wreckognize.collect import aihub, aihub_label, cocofile, photofile, placing, yolo
 from wreckognize.collect.candidates import Candidate, Listed, box_array
 from wreckognize.collect.coco import read as read_coco
 from wreckognize.collect.helper import Answer, Request
@@ -92,7 +92,7 @@ def _placed(candidate: Candidate) -> None:
         ImageHeader(WIDTH, HEIGHT, WIDTH, HEIGHT, 1, "JPEG", "RGB", True, ()),
         ImageHeader(HEIGHT, WIDTH, WIDTH, HEIGHT, 6, "JPEG", "RGB", False, ()),
     ):
-        placed = assemble.place(candidate, header)
+        placed = placing.place([candidate], [header])
         limits = [header.width, header.height] * 2
         assert ((placed.boxes >= 0) & (placed.boxes <= limits)).all()
         assert (placed.boxes[:, :2] < placed.boxes[:, 2:]).all()

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
-from wreckognize.boxes import Boxes, area, as_boxes
 from wreckognize.catalog import BOX_SCHEMA, PHOTO_SCHEMA, Catalog
 from wreckognize.collect.candidates import Candidate, Wanted, origin_of
 from wreckognize.collect.folderstamp import stamp
@@ -19,32 +17,14 @@ from wreckognize.collect.labelwords import ZERO_AREA
 from wreckognize.collect.ledger import Ledger
 from wreckognize.collect.opening import Elsewhere, Workers, open_many
 from wreckognize.collect.photofile import Glance, Opened, glance, recalled
+from wreckognize.collect.placing import Placed, place
 from wreckognize.collect.remembered import REMEMBERED_SCHEMA, STAMP_SCHEMA, Remembered
 from wreckognize.errors import InputError
-from wreckognize.images import ImageHeader, orient_boxes
 from wreckognize.progress import Progress
 from wreckognize.settings import Source
 
 _BATCH = 512  # candidates at once, and rows in a frame: half a million of either would fill the memory
-_ROUNDING = 0.02  # pixels: labels round to two decimals; a box this far outside was not drawn outside
 _PLAIN_SUFFIXES = (".jpg", ".jpeg", ".png")  # what Ultralytics looks for without being told
-
-
-@dataclass(frozen=True, slots=True)
-class Placed:
-    """The boxes of one photo, in pixels of the photo as shown.
-
-    Attributes:
-        boxes: ``(N, 4)``, all within the photo.
-        kept: ``(N,)``; which of the label's boxes they are.
-        clipped: how many were cut to the photo.
-        notes: what was done besides.
-    """
-
-    boxes: Boxes
-    kept: NDArray[np.intp]
-    clipped: int
-    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,23 +70,13 @@ def assemble(
             batch = list(wanted.candidates(selected[part]))
             glances = _open_all(known[part], same[part], opening, remembered)
             stamps.append(_stamps(known[part], glances))
-            photo_rows: list[tuple[object, ...]] = []
-            box_rows: list[tuple[object, ...]] = []
-            for candidate, one in zip(batch, glances, strict=True):
-                task.advance()
-                opened = one.opened
-                try:
-                    if isinstance(opened, InputError):
-                        raise opened
-                    placed = place(candidate, opened.header)
-                except InputError as error:
-                    ledger.quarantine(candidate.path, error)
-                    continue
-                _count(ledger, candidate, opened.header, placed)
-                photo_rows.append(_photo_row(source, candidate, opened))
-                box_rows += _box_rows(source, candidate, placed)
-            photos.append(pl.DataFrame(photo_rows, schema=PHOTO_SCHEMA, orient="row"))
-            boxes.append(pl.DataFrame(box_rows, schema=BOX_SCHEMA, orient="row"))
+            usable = _usable(batch, glances, ledger)
+            placed = place([one.candidate for one in usable], [one.opened.header for one in usable])
+            used = [one for position, one in enumerate(usable) if position not in placed.outside]
+            _count(ledger, usable, placed)
+            photos.append(_photo_table(source, used))
+            boxes.append(_box_table(source, usable, placed))
+            task.advance(len(batch))
     return Assembled(Catalog(pl.concat(photos), pl.concat(boxes)), pl.concat(stamps))
 
 
@@ -119,33 +89,22 @@ def _stamps(known: pl.DataFrame, glances: Sequence[Glance]) -> pl.DataFrame:
     return pl.DataFrame(columns, schema=STAMP_SCHEMA)
 
 
-def place(candidate: Candidate, header: ImageHeader) -> Placed:
-    """Bring a label's boxes to the frame of the photo as shown, and cut them to it.
+@dataclass(frozen=True, slots=True)
+class _Usable:
+    """A photo that is whole, and what its label says."""
 
-    A label whose size is that of the stored photo, before EXIF orientation turned it on its side, was drawn on the
-    stored photo: its boxes are turned as the photo is. Any other label is taken to be drawn on the photo as shown.
+    candidate: Candidate
+    opened: Opened
 
-    Raises:
-        InputError: if a box lies wholly outside the photo.
-    """
-    boxes, notes = candidate.boxes, []
-    shown, stored = (header.width, header.height), (header.raw_width, header.raw_height)
-    limits = np.array([*shown, *shown], dtype=np.float64)
-    if candidate.relative:
-        with np.errstate(over="ignore"):  # a far edge at infinity is cut like any other
-            boxes = boxes * limits
-    elif candidate.label_size == stored != shown:
-        boxes = orient_boxes(boxes, header)
-        notes.append("boxes turned with the photo")
-    elif candidate.label_size not in (None, shown):
-        notes.append("label says another size than the photo has")
-    if (boxes[:, :2] >= limits[:2]).any() or (boxes[:, 2:] <= 0).any():
-        raise InputError("box wholly outside the photo", remedy="correct the box, or the photo that it goes with")
-    cut = np.clip(boxes, 0.0, limits)
-    clipped = int((np.abs(cut - boxes).max(axis=1, initial=0) > _ROUNDING).sum())
-    within = as_boxes(cut)
-    kept = np.flatnonzero(area(within) > 0)  # a box can be too thin for float32
-    return Placed(within[kept], kept, clipped, tuple(notes))
+
+def _usable(batch: Sequence[Candidate], glances: Sequence[Glance], ledger: Ledger) -> list[_Usable]:
+    usable: list[_Usable] = []
+    for candidate, one in zip(batch, glances, strict=True):
+        if isinstance(one.opened, InputError):
+            ledger.quarantine(candidate.path, one.opened)
+        else:
+            usable.append(_Usable(candidate, one.opened))
+    return usable
 
 
 def _unchanged(known: pl.DataFrame) -> list[bool]:
@@ -162,50 +121,93 @@ def _open_all(
     """What opening each photo tells: from memory where it is the same, else the next that is opened."""
     columns = [known.get_column(name) for name in ("path", "size", "mtime_ns", "content")]
     glances: list[Glance] = []
-    kept: list[tuple[bytes, int, int, int, bytes]] = []
-    learned = False
+    kept: list[bytes] = []
     for is_same, path, size, mtime_ns, content in zip(same, *columns, strict=True):
         found = recalled(size, mtime_ns, content) if is_same else next(opening)
         one = found or glance(path)
         glances.append(one)
-        learned |= not is_same
         if one.encoded is not None:
-            kept.append((path, one.size, one.mtime_ns, 0, one.encoded))
-    remembered.keep(pl.DataFrame(kept, schema=REMEMBERED_SCHEMA, orient="row"), learned=learned)
+            kept.append(path)
+    lasting = [one for one in glances if one.encoded is not None]
+    table = {
+        "path": kept,
+        "size": [one.size for one in lasting],
+        "mtime_ns": [one.mtime_ns for one in lasting],
+        "mark": [0] * len(lasting),
+        "content": [one.encoded for one in lasting],
+    }
+    remembered.keep(pl.DataFrame(table, schema=REMEMBERED_SCHEMA), learned=not all(same))
     return glances
 
 
-def _count(ledger: Ledger, candidate: Candidate, header: ImageHeader, placed: Placed) -> None:
-    ledger.count("used")
+def _count(ledger: Ledger, usable: Sequence[_Usable], placed: Placed) -> None:
+    notes: Counter[str] = Counter()
+    left_out: Counter[str] = Counter()
+    for position, (one, note) in enumerate(zip(usable, placed.notes, strict=True)):
+        if position in placed.outside:
+            remedy = "correct the box, or the photo that it goes with"
+            ledger.quarantine(one.candidate.path, InputError("box wholly outside the photo", remedy=remedy))
+            continue
+        notes.update(one.opened.header.notes)
+        notes.update([note] if note else ())
+        left_out.update(one.candidate.left_out)
+    ledger.count("used", number=len(usable) - len(placed.outside))
     ledger.count("box_clipped", "partly outside the photo", placed.clipped)
-    for note in (*header.notes, *placed.notes):
-        ledger.count("noted", note)
-    for reason in candidate.left_out:
-        ledger.count("box_left_out", reason)
-    ledger.count("box_left_out", ZERO_AREA, len(candidate.kinds) - len(placed.kept))
+    for note, number in notes.items():
+        ledger.count("noted", note, number)
+    for reason, number in left_out.items():
+        ledger.count("box_left_out", reason, number)
+    ledger.count("box_left_out", ZERO_AREA, placed.flat)
 
 
-def _photo_row(source: Source, candidate: Candidate, opened: Opened) -> tuple[object, ...]:
-    header = opened.header
+def _photo_table(source: Source, used: Sequence[_Usable]) -> pl.DataFrame:
+    """``PHOTO_SCHEMA``."""
+    candidates = [one.candidate for one in used]
+    headers = [one.opened.header for one in used]
     background = source.role == "background"
-    return (
-        f"{source.name}/{candidate.name}",
-        candidate.path,
-        source.name,
-        source.role,
-        not background,
-        header.width,
-        header.height,
-        list(candidate.damage_types),
-        candidate.claim,
-        opened.sha256,
-        source.split,
-        background or candidate.has_vehicle_box,
-        header.plain and candidate.path.lower().endswith(_PLAIN_SUFFIXES),
-    )
+    columns = {
+        "photo": [f"{source.name}/{one.name}" for one in candidates],
+        "path": [one.path for one in candidates],
+        "source": [source.name] * len(used),
+        "role": [source.role] * len(used),
+        "has_vehicle": [not background] * len(used),
+        "width": [one.width for one in headers],
+        "height": [one.height for one in headers],
+        "damage_types": _lists([one.damage_types for one in candidates]),
+        "claim": [one.claim for one in candidates],
+        "sha256": [one.opened.sha256 for one in used],
+        "pinned": [source.split] * len(used),
+        "box_truth": [background or one.has_vehicle_box for one in candidates],
+        "plain": [
+            header.plain and one.path.lower().endswith(_PLAIN_SUFFIXES)
+            for header, one in zip(headers, candidates, strict=True)
+        ],
+    }
+    return pl.DataFrame(columns, schema=PHOTO_SCHEMA)
 
 
-def _box_rows(source: Source, candidate: Candidate, placed: Placed) -> Iterator[tuple[object, ...]]:
-    for box, index in zip(placed.boxes.tolist(), placed.kept.tolist(), strict=True):
-        kind = candidate.kinds[index]
-        yield (f"{source.name}/{candidate.name}", *box, kind, origin_of(kind), None, index in candidate.crowds)
+def _lists(words: Sequence[tuple[str, ...]]) -> pl.Series:
+    """Lists of words; each of the few that differ is made once, as every one takes as long as a row."""
+    numbers = {one: number for number, one in enumerate(dict.fromkeys(words))}
+    lists = pl.Series([list(one) for one in numbers], dtype=pl.List(pl.String))
+    return lists.gather(pl.Series([numbers[one] for one in words], dtype=pl.UInt32))
+
+
+def _box_table(source: Source, usable: Sequence[_Usable], placed: Placed) -> pl.DataFrame:
+    """``BOX_SCHEMA``."""
+    owners = [usable[position].candidate for position in placed.photos.tolist()]
+    which = placed.kept.tolist()
+    kinds = [one.kinds[index] for one, index in zip(owners, which, strict=True)]
+    x1, y1, x2, y2 = placed.boxes.T.copy()
+    columns = {
+        "photo": [f"{source.name}/{one.name}" for one in owners],
+        "x1": x1,
+        "y1": y1,
+        "x2": x2,
+        "y2": y2,
+        "kind": kinds,
+        "origin": [origin_of(kind) for kind in kinds],
+        "confidence": [None] * len(kinds),
+        "crowd": [index in one.crowds for one, index in zip(owners, which, strict=True)],
+    }
+    return pl.DataFrame(columns, schema=BOX_SCHEMA)
