@@ -23,7 +23,7 @@ from pathlib import Path
 HOOK = """
 import faulthandler, os, signal, sys, traceback
 
-_STACKS = open({stacks!r} + str(os.getpid()) + ".txt", "w")
+_STACKS = open({stacks!r} + str(os.getpid()) + ".txt", "a")
 faulthandler.register(signal.SIGUSR1, file=_STACKS)  # where it stands; only when it is to be killed: asking can kill
 
 _LOG = {log!r}
@@ -160,10 +160,16 @@ def watched(
         output, _ = started.communicate(timeout=timeout)
     except subprocess.TimeoutExpired:
         for path in notes.glob("stacks-*.txt"):
-            with contextlib.suppress(ProcessLookupError):
-                number = int(path.stem.removeprefix("stacks-"))
-                if os.getpgid(number) == started.pid:  # not another that has its number by now
-                    os.kill(number, signal.SIGUSR1)
+            with contextlib.suppress(OSError):  # it has ended
+                number = path.stem.removeprefix("stacks-")
+                process = Path("/proc", number)
+                if (
+                    os.fsencode(site) in (process / "environ").read_bytes()
+                ):  # not another that has its number by now
+                    status = (process / "status").read_text().splitlines()
+                    told = [line for line in status if line.startswith(("Name", "State", "TracerPid", "Threads"))]
+                    path.write_text("\n".join([*told, (process / "stat").read_text()]))
+                    os.kill(int(number), signal.SIGUSR1)  # appends where its Python code stands
         time.sleep(1)
         os.killpg(started.pid, signal.SIGKILL)
         output, _ = started.communicate(timeout=60)
