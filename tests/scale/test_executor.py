@@ -59,11 +59,12 @@ def looker(tiny_weights):
 
 @dataclass(frozen=True)
 class Watched:
-    """A work that takes its time and writes down who does which part."""
+    """A work that takes its time and writes down who does which part; none goes on before ``together`` have begun."""
 
     work: Looking
     log: Path
     seconds: float = 0.4
+    together: int = 1
 
     @property
     def schemas(self):
@@ -82,10 +83,17 @@ class Watched:
         def watched(rows, tick):
             with self.log.open("a") as log:
                 log.write(f"{rows['photo'][0]} {os.getpid()}\n")
+            latest = time.monotonic() + 60
+            while len(workers_in(self.log)) < self.together and time.monotonic() < latest:
+                time.sleep(0.1)
             time.sleep(self.seconds)
             return do(rows, tick)
 
         return watched
+
+
+def workers_in(log):
+    return {line.split()[1] for line in log.read_text().splitlines()}
 
 
 class Said:
@@ -139,14 +147,14 @@ def test_a_node_killed_half_way_costs_and_doubles_nothing(two_nodes, photos, loo
     workers_seen = []
 
     def kill_when_both_work():
-        workers = {line.split()[1] for line in log.read_text().splitlines()}
+        workers = workers_in(log)
         if len(workers) == 2 and two_nodes.second is not None:
             workers_seen.append(workers)
             two_nodes.kill_second()
 
     progress = Said(kill_when_both_work)
     with executor(two_nodes, progress.say) as cluster:
-        work = Watched(Looking(looker, StreamSettings(64)), log)
+        work = Watched(Looking(looker, StreamSettings(64)), log, together=2)
         there = go(photos, work, cluster, tmp_path / "there", progress)
     assert workers_seen, "both nodes must have worked before one was killed"
     assert progress.counted == PHOTOS
