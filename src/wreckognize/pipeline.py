@@ -131,6 +131,7 @@ def search(study: Study, *, out: str | Path | None = None, progress: Progress | 
 
     searching.require_extra()
     settings = study.search_settings()
+    searching.require_storage(settings)
     if out is not None and url_of(out) is not None:
         raise UsageError(
             "a search works in a folder of this machine",

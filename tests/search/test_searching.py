@@ -491,3 +491,12 @@ def test_a_pruned_trial_ends_its_training_and_all_its_processes(prepared, run_fo
     assert children_of(run_folder) == []
     assert not list(run_folder.glob("search/*/trials/*/training"))
     assert (run_folder / "search" / "index.html").exists()
+
+
+@pytest.mark.parametrize("storage", ["foo", "postgresql+nodriver://me:secret@localhost/x"])
+def test_a_storage_that_cannot_be_spoken_to_is_refused_before_photos_are_looked_at(prepared, tmp_path, storage):
+    study = Study.load(prepared[0], overrides=[f"search.storage={storage}"])
+    with pytest.raises(UsageError, match=r"no storage URL|no driver") as refused:
+        pipeline.search(study, out=tmp_path / "run")
+    assert "secret" not in str(refused.value)
+    assert not (tmp_path / "run").exists()

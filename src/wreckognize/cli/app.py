@@ -131,8 +131,8 @@ def collect(
 ) -> None:
     """Read all sources into the catalog; what cannot be used goes to quarantine.csv with the reason.
 
-    Opens every photo once and writes to none. Leaves `RUN/catalog/photos.parquet`, `RUN/catalog/boxes.parquet` and
-    `RUN/quarantine.csv`. No detector looks at them yet.
+    Opens each photo that is drawn once, and writes to none. Leaves `RUN/catalog/photos.parquet`,
+    `RUN/catalog/boxes.parquet` and `RUN/quarantine.csv`. No detector looks at them yet.
 
     Example: `wreckognize collect study.yaml`
     """

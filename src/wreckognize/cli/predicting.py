@@ -110,10 +110,11 @@ def _write(job: Job, out: Path) -> int:
     from wreckognize.scale.storage import Storage
     from wreckognize.stages.predicting import storage_settings
 
+    storage = Storage(storage_settings())
+    storage.require(url)
     with tempfile.TemporaryDirectory(prefix="wreckognize-") as folder:
         file = Path(folder) / out.name
         failed = to_file(job, file, Console())
-        storage = Storage(storage_settings())
         for made in (file, claims_file(file)) if job.claims else (file,):
             storage.write(f"{url.rpartition('/')[0]}/{made.name}", made.read_bytes())
     return failed

@@ -59,15 +59,24 @@ class Storage:
     def __getstate__(self) -> dict[str, Any]:
         return {"settings": self.settings, "pause": self.pause, "_systems": {}}
 
+    def require(self, url: str) -> None:
+        """Make sure that such a URL can be spoken to, before work is done whose result goes there; nothing is asked.
+
+        Raises:
+            MissingExtraError: the extra ``[ray]`` is not installed.
+            StorageError: it is no place in storage of a kind that is known.
+        """
+        self._open(url, writing=True)
+
     def listing(self, url: str) -> list[Stored]:
         """All objects below a prefix, sorted by name; empty if there is none.
 
         Raises:
             StorageError: no such bucket, no permission, or it kept failing.
         """
-        from pyarrow.fs import FileSelector, FileType
-
         system, path = self._open(url)
+        from pyarrow.fs import FileSelector, FileType  # which is there, as it was opened
+
         selector = FileSelector(path, recursive=True)
         try:
             found = self._trying(url, lambda: system.get_file_info(selector))
@@ -86,9 +95,9 @@ class Storage:
         Raises:
             StorageError: no permission, or it kept failing.
         """
-        from pyarrow.fs import FileType
-
         system, path = self._open(url)
+        from pyarrow.fs import FileType  # which is there, as it was opened
+
         return bool(self._trying(url, lambda: system.get_file_info(path)).type != FileType.NotFound)
 
     def read(self, url: str) -> bytes:
@@ -165,6 +174,8 @@ class Storage:
 
     def _open(self, url: str, *, writing: bool = False) -> tuple[Any, str]:
         scheme = scheme_of(url)
+        if scheme != "file" and not _bucket_of(url):
+            raise StorageError("no bucket is named", where=url, remedy="write it as s3://bucket/prefix")
         if (scheme, writing) not in self._systems:
             self._systems[scheme, writing] = _connect(scheme, self.settings, PIECE_ATTEMPTS if writing else 1)
         return self._systems[scheme, writing], url[len(scheme) + 3 :]

@@ -313,27 +313,42 @@ def open_store(
     return Store(study, storage, space)
 
 
-def _storage(url: str) -> optuna.storages.RDBStorage:
+def require_storage(url: str) -> str:
+    """Make sure that a URL names a kind of database whose driver is installed; nothing is opened.
+
+    Returns:
+        The URL without its password.
+
+    Raises:
+        UsageError: it does not.
+    """
     try:
-        shown = sqlalchemy.engine.make_url(url).render_as_string(hide_password=True)
+        parts = sqlalchemy.engine.make_url(url)
     except sqlalchemy.exc.ArgumentError as error:
         raise UsageError(
             "no storage URL",
             where="storage",
             remedy="e.g. sqlite:////path/search.db or postgresql://host/database",
         ) from error
+    shown = parts.render_as_string(hide_password=True)
+    try:
+        parts.get_dialect().import_dbapi()
+    except (ImportError, sqlalchemy.exc.NoSuchModuleError) as error:
+        raise UsageError(
+            f"no driver for this kind of database ({error})",
+            where=shown,
+            remedy="install it with pip, or use an sqlite URL",
+        ) from error
+    return shown
+
+
+def _storage(url: str) -> optuna.storages.RDBStorage:
+    shown = require_storage(url)
     wait = {"connect_args": {"timeout": LOCK_SECONDS}} if url.startswith("sqlite") else {}
     tries = 3  # two processes that make the tables at the same moment disturb each other once
     for attempt in range(1, tries + 1):
         try:
             return optuna.storages.RDBStorage(url, engine_kwargs=wait)
-        except (ImportError, sqlalchemy.exc.NoSuchModuleError) as error:
-            cause = error.__cause__ or error
-            raise UsageError(
-                f"no driver for this kind of database ({cause})",
-                where=shown,
-                remedy="install it with pip, or use an sqlite URL",
-            ) from error
         except _FAILURES as error:
             said = _cause(error)
             if _FULL in said:

@@ -92,6 +92,18 @@ def require_extra() -> None:
         raise MissingExtraError("search", "a search for the best settings")
 
 
+def require_storage(settings: SearchSettings) -> None:
+    """Make sure that the storage a search asks for can be spoken to, before photos are looked at for it.
+
+    Raises:
+        UsageError: it is no URL, or the driver is not installed.
+    """
+    if settings.storage:
+        from wreckognize.search import store
+
+        store.require_storage(settings.storage)
+
+
 def prepare(run: Run, settings: SearchSettings) -> Plan:
     """Make sure that a search can be done, and begin it or join it.
 
