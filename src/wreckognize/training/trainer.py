@@ -34,6 +34,7 @@ from wreckognize.training.packing import (
     unpack_optimizer,
 )
 from wreckognize.training.photos import OneEpoch, Photos, keep_photos
+from wreckognize.training.sockets import keep_sockets_short
 from wreckognize.training.state import (
     Best,
     Epoch,
@@ -71,6 +72,7 @@ class FineTuner(DetectionTrainer):
     def __init__(self, cfg: Any, overrides: dict[str, Any] | None = None, _callbacks: Any = None) -> None:
         if "LOCAL_RANK" in os.environ:  # a worker of a training on several GPUs: its launcher must not outlive us
             end_with_parent(os.getppid())
+        keep_sockets_short()
         self._steps = 1  # batches to an optimizer step, as the library sets them
         self._late = 0  # what the library's count of batches since the last step misses
         self._pending = 0  # batches whose gradients are not applied
