@@ -1,5 +1,6 @@
 """All engines against torch in float32, on a tiny network: numerics, shapes, threads, telemetry."""
 
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -261,3 +262,30 @@ def test_processor_flags_are_read_from_the_first_processor(tmp_path):
     assert processor._flags(Path(tmp_path / "absent")) == frozenset()
     assert processor._flags(tmp_path / "cpuinfo") >= {"avx2"}
     assert processor.cpu_threads() >= 1
+
+
+FREED_ELSEWHERE = """
+import signal, sys, threading, time
+from wreckognize.detectors.openvino import OpenVinoDetector
+from wreckognize.detectors.port import VehicleReading
+from wreckognize.detectors.ultralytics import load_network
+
+network = load_network(sys.argv[1])
+opened = [OpenVinoDetector.of_network(network, VehicleReading.of(network.names, ["vehicle"], "max")) for _ in range(2)]
+freeing = threading.Thread(target=opened.pop)
+freeing.start()
+freeing.join()
+signal.signal(signal.SIGUSR1, lambda *_: print("told", flush=True))
+signal.raise_signal(signal.SIGUSR1)
+"""
+
+
+def test_a_signal_reaches_a_process_that_freed_a_detector_in_another_thread(tiny_weights):
+    done = subprocess.run(
+        [sys.executable, "-c", FREED_ELSEWHERE, str(tiny_weights)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode, done.stdout.split()[-1:]) == (0, ["told"]), done.stderr

@@ -226,7 +226,7 @@ def test_stopping_finishes_what_was_taken(served, engine, drawn):
     inspector.start()
     held = Held(engine)
     futures = inspector.enter([(file.name, file.read_bytes()) for file in drawn])
-    stopping = threading.Thread(target=inspector.stop)
+    stopping = threading.Thread(target=lambda: inspector.stop(PATIENCE))
     stopping.start()
     held.go.set()
     assert all(future.result(PATIENCE) for future in futures)

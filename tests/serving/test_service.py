@@ -168,6 +168,39 @@ def test_a_worker_that_is_killed_is_started_again(served, drawn, tmp_path):
 
 
 @pytest.mark.slow
+def test_workers_that_are_told_to_stop_more_than_once_finish_what_they_have(served, drawn, tmp_path):
+    with running(served.folder, tmp_path, "--workers", "2", "--batch", "1", "--drain", "2") as service:
+        until(lambda: len(service.events("worker ready")) == 2)
+        workers = [event["worker"] for event in service.events("worker ready")]
+        service.process.send_signal(signal.SIGTERM)
+        for _ in range(3):  # as a service manager does that tells every process
+            until(lambda: service.events("stopping"))
+            for worker in workers:
+                os.kill(worker, signal.SIGTERM)
+            time.sleep(0.1)
+        assert inspect(service.url, drawn[0].read_bytes()).status_code == 200, "photos are still taken"
+        assert service.process.wait(PATIENCE) == 0
+        assert len(service.events("stopped")) >= 2
+        assert not [line for line in service.lines() if line["level"] == "error"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_second_signal_ends_it_at_once(workers, served, tmp_path):
+    drift = tmp_path / "drift"
+    options = ("--workers", workers, "--batch", "1", "--drain", "50", "--drift", str(drift))
+    with running(served.folder, tmp_path, *options) as service:
+        service.process.send_signal(signal.SIGTERM)
+        until(lambda: service.events("stopping"))
+        began = time.monotonic()
+        code = service.stop()
+        assert time.monotonic() - began < 20
+        assert code == (-signal.SIGTERM if workers == "1" else 0)
+        errors = [line["event"] for line in service.lines() if line["level"] == "error"]
+        assert set(errors) == (set() if workers == "1" else {"worker killed"})
+
+
+@pytest.mark.slow
 def test_workers_stop_when_their_parent_is_killed(served, tmp_path):
     with running(served.folder, tmp_path, "--workers", "2", "--batch", "1", "--drain", "0.1") as service:
         until(lambda: len(service.events("worker ready")) == 2)

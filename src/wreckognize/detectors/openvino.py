@@ -17,6 +17,7 @@ import platform
 import queue
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
@@ -34,6 +35,8 @@ from wreckognize.files import is_kept, write_kept
 
 _TELEMETRY = "openvino_telemetry"
 _INT8_REVISION = 1
+_CORES: list[Any] = []  # none or one, see `_core`
+_CORE_LOCK = threading.Lock()
 
 
 class OpenVinoDetector:
@@ -62,7 +65,7 @@ class OpenVinoDetector:
         requests: int | None = None,
         threads: int | None = None,
     ) -> None:
-        core = import_openvino().Core()
+        core = _core()
         _require_precision(core, precision)
         threads = threads or processor.cpu_threads()
         settings: dict[str, Any] = {
@@ -126,7 +129,7 @@ class OpenVinoDetector:
             UsageError: the CPU has no bfloat16; there is no calibration.
             WeightsError: the network cannot be turned into a graph.
         """
-        _require_precision(import_openvino().Core(), precision)
+        _require_precision(_core(), precision)
         with _folder(cache) as folder:
             file = cached_onnx(network, reading, folder)
             if precision == "int8":
@@ -160,7 +163,21 @@ def _require_precision(core: Any, precision: Precision) -> None:
 def save_as_openvino(onnx: Path, target: Path) -> None:
     """Write an ONNX file as OpenVINO's own pair of files: ``target``, an ``.xml``, and its ``.bin`` beside it."""
     openvino = import_openvino()
-    openvino.save_model(openvino.Core().read_model(onnx), target, compress_to_fp16=False)
+    openvino.save_model(_core().read_model(onnx), target, compress_to_fp16=False)
+
+
+def _core() -> Any:
+    """OpenVINO's core, one for the process and for as long as that lives.
+
+    A core gives the thread that makes it a stack for signals, and frees that stack with itself and its last model, in
+    whatever thread that happens. The next signal to a main thread whose stack was freed elsewhere (SIGTERM to a
+    service, Ctrl-C) ended the process with SIGSEGV.
+    """
+    openvino = import_openvino()
+    with _CORE_LOCK:
+        if not _CORES:
+            _CORES.append(openvino.Core())
+        return _CORES[0]
 
 
 def import_openvino() -> Any:
@@ -226,7 +243,7 @@ def cached_int8(network: Network, reading: VehicleReading, onnx: Path, calibrati
 def _quantise(nncf: Any, onnx: Path, calibration: Calibration, target: Path) -> None:
     """Post-training quantisation of weights and activations; what follows the last convolutions stays float32."""
     openvino = import_openvino()
-    model = openvino.Core().read_model(onnx)
+    model = _core().read_model(onnx)
     photos = list(calibration.batches())
     if not photos:
         raise UsageError("int8 learns from photos, and there is none", remedy="choose float32 or bfloat16")

@@ -27,6 +27,7 @@ from wreckognize.serving.settings import ServiceSettings
 from wreckognize.serving.uploads import Memory
 
 _FLUSH_SECONDS = 10.0
+_FINISH_SECONDS = 30.0
 _PUBLIC = (
     "engine",
     "precision",
@@ -58,6 +59,7 @@ class Service:
         memory: bytes that requests hold.
         stopping_soon: asked to stop; photos are still taken, so that load balancers can look elsewhere.
         stopping: no more photos are taken.
+        ending_now: nor is anything waited for that was taken.
     """
 
     inspector: Inspector
@@ -68,6 +70,7 @@ class Service:
     memory: Memory = field(init=False)
     stopping_soon: bool = False
     stopping: bool = False
+    ending_now: bool = False
 
     def __post_init__(self) -> None:
         self.memory = Memory(self.settings.held_bytes)
@@ -104,8 +107,9 @@ def create_app(
         try:
             yield
         finally:
-            app.state.service.stopping = True
-            await asyncio.to_thread(inspector.stop)
+            service: Service = app.state.service
+            service.stopping = True
+            await asyncio.to_thread(inspector.stop, 0.0 if service.ending_now else _FINISH_SECONDS)
             keeping.cancel()
             await asyncio.gather(keeping, return_exceptions=True)
             await _write_down(drift, measures)

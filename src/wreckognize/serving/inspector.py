@@ -138,7 +138,7 @@ class Inspector:
             stuck = since is not None and time.monotonic() - since > self._settings.stuck
             return stuck or self._state.failures >= self._settings.failures
 
-    def stop(self, patience: float = 30.0) -> bool:
+    def stop(self, patience: float) -> bool:
         """Take no more photos, finish those that were taken, and end the threads; whether all ended in time."""
         with self._lock:
             self._state.stopping = True

@@ -84,8 +84,10 @@ class Parent:
             try:
                 self._watch(folder, alive)
             finally:
-                os.close(held)  # workers still there see it and stop
-                self._stop()
+                try:
+                    self._stop()
+                finally:
+                    os.close(held)  # not before: a worker that is told to stop twice would not finish what it has
 
     def _watch(self, folder: Path, alive: int) -> None:
         wanted = self._order.workers + (1 if self._order.spare else 0)
@@ -168,18 +170,23 @@ class Parent:
                 worker.process.send_signal(number)
 
     def _stop(self) -> None:
+        """Tell the workers to stop and wait for them; those who take too long are killed, at another signal all."""
         self._tell(signal.SIGTERM)
         ends = time.monotonic() + self._order.drain + self._order.patience + 10
         for worker in self._workers:
             worker.close()  # a spare stops waiting for the word
+        while any(worker.process.poll() is None for worker in self._workers):
+            if time.monotonic() > ends or any(number != signal.SIGHUP for number in self._signals):
+                self._kill()
+            time.sleep(_TICK)
+        self._log("all workers stopped")
+
+    def _kill(self) -> None:
         for worker in self._workers:
-            try:
-                worker.process.wait(max(0.1, ends - time.monotonic()))
-            except subprocess.TimeoutExpired:
+            if worker.process.poll() is None:
                 self._log("worker killed", level="error", worker=worker.pid)
                 worker.process.kill()
                 worker.process.wait()
-        self._log("all workers stopped")
 
     @contextlib.contextmanager
     def _shared_folder(self) -> Iterator[Path]:

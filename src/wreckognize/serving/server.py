@@ -108,8 +108,9 @@ class Leash:
 class Server(uvicorn.Server):
     """uvicorn's server, with a stop in two steps, and clients shared out fairly among workers.
 
-    On the first SIGTERM or SIGINT ``/readyz`` turns 503, and after ``drain`` seconds the port is shut. What was taken
-    is finished in any case. A second signal ends it at once. SIGHUP reads the API keys again.
+    On the first SIGTERM or SIGINT ``/readyz`` turns 503, and after ``drain`` seconds the port is shut; what was taken
+    is finished. A second signal ends it at once: to whoever was sent the first, which is the parent where there is one.
+    SIGHUP reads the API keys again.
 
     Workers share one listening socket. Each takes one client at a time and then pauses, the longer the more it has, so
     that others come first; asyncio's own server would take as many as are there.
@@ -171,6 +172,8 @@ class Server(uvicorn.Server):
         await asyncio.gather(*self._taking, return_exceptions=True)
         await self._take_the_last()
         await super().shutdown(sockets)
+        if self.force_exit:  # what uvicorn leaves out then: the application would be torn down as if it had failed
+            await self.lifespan.shutdown()
 
     async def _take_the_last(self) -> None:
         """Take those who wait at the port (if nobody else will), and let requests arrive that are on their way."""
@@ -187,14 +190,19 @@ class Server(uvicorn.Server):
                     break
             sock.close()
         ends = loop.time() + FIRST_BYTES
-        while loop.time() < ends and any(one.cycle is None for one in self.server_state.connections):  # type: ignore[union-attr]
+        while (
+            not self.force_exit
+            and loop.time() < ends
+            and any(one.cycle is None for one in self.server_state.connections)  # type: ignore[union-attr]
+        ):
             await asyncio.sleep(0.01)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to stop."""
         if self._shut_at is not None:
-            super().handle_exit(sig, frame)
-            self.force_exit = True
+            if self._leash is None:  # a worker hears it from its parent, from init and when its parent is gone
+                super().handle_exit(sig, frame)
+                self.force_exit = self._service.ending_now = True
             return
         self._service.stopping_soon = True
         self._shut_at = time.monotonic() + self._drain
