@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from photographs import draw_photo
 
 from wreckognize.cli.predicting import predict_photos
-from wreckognize.errors import UsageError
+from wreckognize.errors import StorageError, UsageError
 from wreckognize.predicting.model import Wishes
 
 pytest.importorskip("pyarrow", reason="needs the extra [ray]: make cluster")
@@ -68,6 +69,15 @@ def test_photos_and_answers_in_object_storage(speaking, tiny_weights, photos, tm
     assert lines(stored) == there
     with pytest.raises(UsageError, match="no photo lies there"):
         predicted(tiny_weights, [f"{url}/none"], tmp_path / "none.jsonl")
+
+
+def test_answers_are_kept_where_the_storage_takes_none(speaking, tiny_weights, photos, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(StorageError, match="no such bucket") as refused:
+        predict_photos(tiny_weights, [str(photos / "0")], LOW, out=Path("s3://nobody-has-this/a.jsonl"))
+    (kept,) = tmp_path.glob("wreckognize-*/a.jsonl")
+    assert str(kept.parent) in refused.value.remedy
+    assert len(lines(kept.read_text())) == PHOTOS // 4
 
 
 def test_an_address_without_a_cluster_is_refused(tiny_weights, photos):

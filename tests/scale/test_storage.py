@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pickle
 import random
+import threading
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import polars as pl
 import pytest
@@ -129,6 +131,26 @@ def test_no_such_bucket_and_no_permission_are_said_at_once(s3, photos):
     finally:
         s3.check_who_asks(False)
     assert not pauses
+
+
+def test_a_server_that_is_no_storage_is_said_at_once(monkeypatch):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "nobody")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)  # which knows no method
+    serving = threading.Thread(target=server.serve_forever, daemon=True)
+    serving.start()
+    pauses = []
+    settings = StorageSettings(endpoint=f"http://127.0.0.1:{server.server_port}", region="us-east-1")
+    storage = Storage(settings, pause=pauses.append)
+    try:
+        for ask in (storage.listing, lambda url: storage.write(url, b"x")):
+            with pytest.raises(StorageError, match="no object storage.*\n.*AWS_ENDPOINT_URL"):
+                ask("s3://photos/new")
+        assert not pauses
+    finally:
+        server.shutdown()
+        server.server_close()
+        serving.join()
 
 
 def test_another_kind_of_storage_is_refused():

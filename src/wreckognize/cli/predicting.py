@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from typing import Literal, cast, get_args
 import typer
 
 from wreckognize.cli.console import Console
-from wreckognize.errors import UsageError
+from wreckognize.errors import StorageError, UsageError
 from wreckognize.evidence.claims import ClaimRule
 from wreckognize.files import sha256_of
 from wreckognize.predicting.annotate import require_own_folder
@@ -108,15 +109,25 @@ def _write(job: Job, out: Path) -> int:
     if url is None:
         return to_file(job, out, Console())
     from wreckognize.scale.storage import Storage
-    from wreckognize.stages.predicting import storage_settings
 
-    storage = Storage(storage_settings())
+    storage = Storage()
     storage.require(url)
-    with tempfile.TemporaryDirectory(prefix="wreckognize-") as folder:
-        file = Path(folder) / out.name
+    folder = Path(tempfile.mkdtemp(prefix="wreckognize-"))
+    kept = False
+    try:
+        file = folder / out.name
         failed = to_file(job, file, Console())
-        for made in (file, claims_file(file)) if job.claims else (file,):
-            storage.write(f"{url.rpartition('/')[0]}/{made.name}", made.read_bytes())
+        try:
+            for made in (file, claims_file(file)) if job.claims else (file,):
+                storage.write(f"{url.rpartition('/')[0]}/{made.name}", made.read_bytes())
+        except StorageError as error:
+            kept = True
+            raise StorageError(
+                error.what, where=error.where, remedy=f"the answers are kept in {folder}; then {error.remedy}"
+            ) from error
+    finally:
+        if not kept:
+            shutil.rmtree(folder, ignore_errors=True)
     return failed
 
 

@@ -57,19 +57,14 @@ def place_of(where: str | Path, storage: StorageSettings | None = None) -> Place
 
     Args:
         where: a folder, or ``s3://bucket/prefix``.
-        storage: how object storage is spoken to; None: as the environment says, where its own tools look too
-            (``AWS_ENDPOINT_URL``, ``AWS_REGION``).
+        storage: how object storage is spoken to; None: as the environment says.
     """
     url = url_of(where)
     if url is None:
         return FolderPlace(Path(where))
     from wreckognize.scale.storage import Storage
-    from wreckognize.settings import StorageSettings
 
-    if storage is None:
-        region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-        storage = StorageSettings(endpoint=os.environ.get("AWS_ENDPOINT_URL"), region=region)
-    return UrlPlace(url, Storage(storage))
+    return UrlPlace(url, Storage() if storage is None else Storage(storage))
 
 
 class FolderPlace:

@@ -1,12 +1,13 @@
 """Object storage that is slow, flaky or shut: reading, listing and writing by URL, with bounded retries.
 
 Credentials are taken from where the storage's own tools take them (``AWS_ACCESS_KEY_ID`` and so on, a profile, the
-machine's role); they never stand in a study.
+machine's role); they never stand in a study. Endpoint and region may, and are taken from the environment otherwise.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import time
 from collections.abc import Callable
@@ -35,6 +36,7 @@ _DENIED = (
     *("MISSING_AUTHENTICATION_TOKEN", "UNRECOGNIZED_CLIENT", "EXPIRED_TOKEN", "ExpiredToken"),
     *("HTTP status 401", "HTTP status 403"),
 )
+_NO_STORAGE = ("RESOURCE_NOT_FOUND during ListObjects", "HTTP status 405", "HTTP status 501")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +50,24 @@ class Stored:
 
 @dataclass
 class Storage:
-    """Reads, lists and writes objects by URL; may be pickled, and connects again wherever it comes to."""
+    """Reads, lists and writes objects by URL; may be pickled, and connects again wherever it comes to.
+
+    Attributes:
+        settings: how; an endpoint and a region that they do not name are those of the environment where this is made,
+            by the names that the storage's own tools know, and so the same on every machine it is sent to.
+        pause: waits for so many seconds.
+    """
 
     settings: StorageSettings = field(default_factory=StorageSettings)
     pause: Callable[[float], None] = time.sleep
 
     def __post_init__(self) -> None:
+        self.settings = self.settings.model_copy(
+            update={
+                "endpoint": self.settings.endpoint or _environment("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
+                "region": self.settings.region or _environment("AWS_REGION", "AWS_DEFAULT_REGION"),
+            }
+        )
         self._systems: dict[tuple[str, bool], Any] = {}
 
     def __getstate__(self) -> dict[str, Any]:
@@ -205,6 +219,11 @@ def _connect(scheme: str, settings: StorageSettings, attempts: int) -> Any:
     return fs.S3FileSystem(**options)
 
 
+def _environment(*names: str) -> str | None:
+    """The first of some variables that is set to something."""
+    return next((value for name in names if (value := os.environ.get(name))), None)
+
+
 def _bucket_of(url: str) -> str:
     return url.partition("://")[2].partition("/")[0]
 
@@ -222,6 +241,12 @@ def _refuse_at_once(url: str, error: OSError, doing: str) -> None:
     text = str(error)
     if any(mark in text for mark in _NO_BUCKET):
         raise _no_bucket(url) from error
+    if any(mark in text for mark in _NO_STORAGE):
+        raise StorageError(
+            f"what answers there is no object storage ({_first_line(error)})",
+            where=url,
+            remedy="correct scale.storage.endpoint (or AWS_ENDPOINT_URL)",
+        ) from error
     if any(mark in text for mark in _DENIED) or isinstance(error, PermissionError):
         raise StorageError(
             f"no permission to {doing} here ({_first_line(error)})",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import PurePosixPath
@@ -17,17 +16,10 @@ from wreckognize.errors import InputError, UsageError
 from wreckognize.inference.executor import Executor, Tables, Tick
 from wreckognize.inference.passes import LookingAtNew, Opener
 from wreckognize.inference.stream import Look, StreamSettings
-from wreckognize.settings import ScaleSettings, StorageSettings
+from wreckognize.settings import ScaleSettings
 from wreckognize.urls import scheme_of
 
 PART_PHOTOS = 64  # as many as `wreckognize.predicting.looking` batches among themselves
-
-
-def storage_settings() -> StorageSettings:
-    """How storage is spoken to where no study says so: as its own tools are told, by the environment."""
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-    return StorageSettings(endpoint=endpoint, region=region)
 
 
 def photos_below(url: str) -> list[str]:
@@ -39,7 +31,7 @@ def photos_below(url: str) -> list[str]:
     """
     from wreckognize.scale.storage import Storage
 
-    storage = Storage(storage_settings())
+    storage = Storage()
     found = [
         f"{url}/{one.name}"
         for one in storage.listing(url)
@@ -71,11 +63,11 @@ def lookers(
 
     places = {place: place for place in {_place(url) for url in urls}}
     if on == "here":
-        yield FetchingHere(places, Storage(storage_settings()))
+        yield FetchingHere(places, Storage())
         return
     from wreckognize.scale.executor import RayExecutor
 
-    settings = ScaleSettings(on="ray", address=address, storage=storage_settings())
+    settings = ScaleSettings(on="ray", address=address)
     executor = RayExecutor(settings, places=places, say=say)
     try:
         yield executor
