@@ -56,7 +56,7 @@ _ENGINES = {
 """Packages of the extra ``[export]`` that run networks, and what is not to be had without them."""
 
 
-def diagnose(study: Path | None = None, trust: Sequence[str] = ()) -> list[Check]:
+def diagnose(study: Path | None = None, trust: Sequence[str] = (), overrides: Sequence[str] = ()) -> list[Check]:
     """Look at the machine and the installation, and at a study if one is named."""
     checks = [
         python_check(tuple(sys.version_info[:3])),
@@ -73,7 +73,9 @@ def diagnose(study: Path | None = None, trust: Sequence[str] = ()) -> list[Check
         Check("cores", True, str(_cores())),
         memory_check(_memory_bytes()),
     ]
-    return [*checks, *(study_checks(study, trust) if study is not None else [disk_check(Path.cwd(), needed=_GIB)])]
+    if study is None:
+        return [*checks, disk_check(Path.cwd(), needed=_GIB)]
+    return [*checks, *study_checks(study, trust, overrides)]
 
 
 def python_check(version: tuple[int, ...]) -> Check:
@@ -141,10 +143,10 @@ def disk_check(folder: Path, needed: int) -> Check:
     return Check("disk", True, found) if free >= needed else Check("disk", False, found, "free some, or use --out")
 
 
-def study_checks(path: Path, trust: Sequence[str] = ()) -> list[Check]:
+def study_checks(path: Path, trust: Sequence[str] = (), overrides: Sequence[str] = ()) -> list[Check]:
     """A study's problems one by one; or, if it has none, its sources, its weights and the disk it wants."""
     try:
-        study = Study.load(path, trust=trust)
+        study = Study.load(path, overrides=overrides, trust=trust)
     except StudyError as error:
         return _problem_checks(error.problems)
     photos = {source.name: _photo_count(source) for source in study.sources}

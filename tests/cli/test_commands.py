@@ -196,6 +196,7 @@ def test_predict_takes_names_that_are_no_text_and_no_formulas(tmp_path, tiny_wei
         (["WEIGHTS", "a.jpg", "--to-a-person"], "no thresholds for the third answer"),
         (["WEIGHTS", "a.jpg", "--to-a-person", "--threshold", "0.5"], "one threshold and two"),
         (["WEIGHTS", "a.jpg", "--engine", "warp"], "choose torch or compiled or openvino or onnxruntime"),
+        (["WEIGHTS", "a.jpg", "--engine", "tensorrt"], "tensorrt looks in float16 only"),
     ],
 )
 def test_predict_says_what_is_wrong(tmp_path, tiny_weights, arguments, message):
@@ -219,3 +220,20 @@ def test_progress_off_a_terminal_is_lines_with_rate(capsys, monkeypatch):
     assert "/s" in err
     assert "left" in err
     assert "half way" in err
+
+
+def test_the_time_left_follows_the_last_minute_not_a_slow_start(capsys, monkeypatch):
+    from wreckognize.cli import console
+
+    now = 0.0
+    monkeypatch.setattr(console.time, "monotonic", lambda: now)
+    with console.Console().task("looking", 1_000) as task:
+        now = 300.0  # until the first photo, an engine was compiled
+        for _ in range(200):
+            now += 0.5
+            task.advance()
+        said = capsys.readouterr().err.splitlines()
+        now += 5
+    assert "2.0/s" in said[-1]
+    assert "0:06:4" in said[-1] or "0:06:5" in said[-1]
+    assert "looking: 200 of 1,000 photos, 0.5/s" in capsys.readouterr().err

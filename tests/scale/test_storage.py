@@ -144,7 +144,7 @@ def test_a_server_that_is_no_storage_is_said_at_once(monkeypatch):
     storage = Storage(settings, pause=pauses.append)
     try:
         for ask in (storage.listing, lambda url: storage.write(url, b"x")):
-            with pytest.raises(StorageError, match="no object storage.*\n.*AWS_ENDPOINT_URL"):
+            with pytest.raises(StorageError, match=r"no object storage.*\n.*AWS_ENDPOINT_URL"):
                 ask("s3://photos/new")
         assert not pauses
     finally:

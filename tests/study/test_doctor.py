@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from wreckognize import doctor
+from wreckognize.cli.checking import print_diagnosis
 from wreckognize.doctor import diagnose
+from wreckognize.errors import UsageError
 
 
 def by_name(checks):
@@ -128,6 +130,17 @@ def test_two_sources_of_one_name_are_a_problem_here_too(write, values):
 def test_no_study_at_all(tmp_path):
     (check,) = doctor.study_checks(tmp_path / "nowhere.yaml")
     assert (check.name, check.ok, check.remedy) == ("study", False, "`wreckognize init` writes one to start from")
+
+
+def test_fields_are_set_as_for_a_run(write, values):
+    (check,) = doctor.study_checks(write(values), overrides=["split.val=2"])
+    assert (check.name, check.ok) == ("split.val", False)
+    assert "2" in check.found
+
+
+def test_setting_fields_of_no_study_is_refused():
+    with pytest.raises(UsageError, match="--set"):
+        print_diagnosis(None, overrides=["split.val=0.2"])
 
 
 def test_a_good_study_is_counted(write, values, tmp_path, monkeypatch):

@@ -256,12 +256,13 @@ def doctor(
     study: Annotated[
         Path | None, typer.Argument(help="A study file to check as well.", metavar="[STUDY.yaml]")
     ] = None,
+    set_: Set = None,
     trust: Trust = None,
 ) -> None:
     """Say what is missing (extras, weights, folders, GPU, disk), what would be refused, and what to do about it."""
     from wreckognize.cli.checking import print_diagnosis
 
-    print_diagnosis(study, trust or [])
+    print_diagnosis(study, trust or [], set_ or [])
 
 
 @app.command()

@@ -8,6 +8,7 @@ from pathlib import Path
 import typer
 
 from wreckognize.doctor import diagnose
+from wreckognize.errors import UsageError
 
 _MARKS = {
     True: typer.style("ok     ", fg="green"),
@@ -16,12 +17,17 @@ _MARKS = {
 }
 
 
-def print_diagnosis(study: Path | None, trust: Sequence[str] = ()) -> None:
+def print_diagnosis(study: Path | None, trust: Sequence[str] = (), overrides: Sequence[str] = ()) -> None:
     """Print all checks; exit with 2 if one failed.
 
     A line is never broken, so that a path can be copied from it whole.
+
+    Raises:
+        UsageError: fields are set and no study is named.
     """
-    checks = diagnose(study, trust)
+    if overrides and study is None:
+        raise UsageError("sets a field of a study, and none is named", where="--set", remedy="name the study file")
+    checks = diagnose(study, trust, overrides)
     for check in checks:
         typer.echo(f"{_MARKS[check.ok]}  {check.name}: {check.found}")
         if check.remedy:

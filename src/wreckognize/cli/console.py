@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 LINE_SECONDS = 10.0  # between lines where there is no terminal to draw on
+RATE_SECONDS = 60.0  # that a rate there is reckoned from
 
 
 class _Bar:
@@ -37,11 +39,14 @@ class _Lines:
         self._done = 0
         self._shown: int | None = None
         self._note = ""
-        self._began = self._last = time.monotonic()
+        self._last = time.monotonic()
+        self._began = (self._last, 0)
+        self._points = deque([self._began])  # moments, and what was done then
 
     def advance(self, count: int = 1) -> None:
         self._done += count
         now = time.monotonic()
+        self._remember(now)
         if now - self._last >= LINE_SECONDS:
             self._last = now
             self.show()
@@ -51,12 +56,21 @@ class _Lines:
 
     def close(self) -> None:
         if self._shown != self._done:
+            self._points = deque([self._began])  # the last line tells of the whole
             self.show()
+
+    def _remember(self, now: float) -> None:
+        """What counts for the rate: the last while, not how long the first item took, nor what was done before."""
+        if now - self._points[-1][0] >= RATE_SECONDS / 30:
+            self._points.append((now, self._done))
+        while len(self._points) > 1 and now - self._points[1][0] >= RATE_SECONDS:
+            self._points.popleft()
 
     def show(self) -> None:
         self._shown = self._done
-        seconds = time.monotonic() - self._began
-        rate = self._done / seconds if seconds > 0 else 0.0
+        since, done = self._points[0]
+        seconds = time.monotonic() - since
+        rate = (self._done - done) / seconds if seconds > 0 else 0.0
         text = f"{self._description}: {self._done:,}"
         if self._total is not None:
             text += f" of {self._total:,}"

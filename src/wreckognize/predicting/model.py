@@ -135,14 +135,7 @@ def model_of(named: Path, wishes: Wishes) -> Model:
 def _check(wishes: Wishes) -> None:
     offered = [name for name in get_args(EngineName) if "float32" in ENGINE_PRECISIONS[name]]
     if wishes.engine is not None and wishes.engine not in offered:
-        auto = wishes.engine == "auto"
-        raise UsageError(
-            "`auto` compares engines on a study's photos"
-            if auto
-            else f"no engine in float32 is called {wishes.engine!r}",
-            where="--engine",
-            remedy=f"choose {' or '.join(offered)}",
-        )
+        raise UsageError(_not_offered(wishes.engine), where="--engine", remedy=f"choose {' or '.join(offered)}")
     if wishes.imgsz is not None and (wishes.imgsz < 32 or wishes.imgsz % 32):
         raise UsageError(f"{wishes.imgsz} pixels", where="--imgsz", remedy="give a multiple of 32, e.g. 640")
     if wishes.threshold is not None and not 0 <= wishes.threshold <= 1:
@@ -153,6 +146,15 @@ def _check(wishes: Wishes) -> None:
         raise UsageError(
             "one threshold and two at once", where="--threshold, --to-a-person", remedy="give one of both options"
         )
+
+
+def _not_offered(engine: str) -> str:
+    if engine == "auto":
+        return "`auto` compares engines on a study's photos"
+    if engine in ENGINE_PRECISIONS:
+        narrower = " or ".join(ENGINE_PRECISIONS[cast(EngineName, engine)])
+        return f"{engine} looks in {narrower} only, and float32 is looked in where no study has compared it"
+    return f"no engine is called {engine!r}"
 
 
 def _of_bundle(folder: Path, wishes: Wishes) -> Model:
