@@ -213,8 +213,9 @@ def test_progress_off_a_terminal_is_lines_with_rate(capsys, monkeypatch):
     monkeypatch.setattr(console, "LINE_SECONDS", 0.0)
     with console.Console().task("looking", 4) as task:
         task.note("half way")
-        time.sleep(0.01)
-        task.advance(2)
+        for _ in range(2):
+            time.sleep(0.01)
+            task.advance()
     err = capsys.readouterr().err
     assert "looking: 2 of 4 photos" in err
     assert "/s" in err

@@ -41,7 +41,7 @@ class _Lines:
         self._note = ""
         self._last = time.monotonic()
         self._began = (self._last, 0)
-        self._points = deque([self._began])  # moments, and what was done then
+        self._points: deque[tuple[float, int]] = deque()  # moments since the first item, and what was done then
 
     def advance(self, count: int = 1) -> None:
         self._done += count
@@ -49,34 +49,35 @@ class _Lines:
         self._remember(now)
         if now - self._last >= LINE_SECONDS:
             self._last = now
-            self.show()
+            self._show(self._points[0])
 
     def note(self, text: str) -> None:
         self._note = text
 
     def close(self) -> None:
         if self._shown != self._done:
-            self._points = deque([self._began])  # the last line tells of the whole
-            self.show()
+            self._show(self._began)
 
     def _remember(self, now: float) -> None:
-        """What counts for the rate: the last while, not how long the first item took, nor what was done before."""
-        if now - self._points[-1][0] >= RATE_SECONDS / 30:
+        """What the rate is reckoned from: the last while, neither how long the first item took nor earlier work."""
+        if not self._points or now - self._points[-1][0] >= RATE_SECONDS / 30:
             self._points.append((now, self._done))
         while len(self._points) > 1 and now - self._points[1][0] >= RATE_SECONDS:
             self._points.popleft()
 
-    def show(self) -> None:
+    def _show(self, since: tuple[float, int]) -> None:
+        """Print where it stands, with the rate since a moment at which so much was done."""
         self._shown = self._done
-        since, done = self._points[0]
-        seconds = time.monotonic() - since
-        rate = (self._done - done) / seconds if seconds > 0 else 0.0
+        seconds = time.monotonic() - since[0]
+        rate = (self._done - since[1]) / seconds if seconds > 0 else 0.0
         text = f"{self._description}: {self._done:,}"
         if self._total is not None:
             text += f" of {self._total:,}"
-        text += f" {self._unit}, {rate:.1f}/s"
-        if self._total is not None and rate > 0 and self._done < self._total:
-            text += f", {timedelta(seconds=round((self._total - self._done) / rate))} left"
+        text += f" {self._unit}"
+        if rate > 0:
+            text += f", {rate:.1f}/s"
+            if self._total is not None and self._done < self._total:
+                text += f", {timedelta(seconds=round((self._total - self._done) / rate))} left"
         print(f"{text}  {self._note}".rstrip(), file=sys.stderr, flush=True)  # noqa: T201
 
 
