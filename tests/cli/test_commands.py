@@ -21,7 +21,7 @@ def test_help_imports_nothing_heavy():
         "from wreckognize.cli import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
-        "heavy = {'torch', 'ultralytics', 'polars', 'numpy', 'cv2', 'matplotlib', 'scipy', 'optuna'}\n"
+        "heavy = {'torch', 'ultralytics', 'polars', 'numpy', 'cv2', 'matplotlib', 'scipy', 'optuna', 'rich'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
@@ -41,6 +41,12 @@ def test_help_imports_nothing_heavy():
         "search",
     ):
         assert command in done.stdout
+
+
+def test_the_list_of_commands_says_what_each_does_to_its_end():
+    said = " ".join(wreckognize("--help").stdout.split())
+    assert "what cannot be used goes to quarantine.csv with the reason. split" in said
+    assert "..." not in said.partition("Commands:")[2]
 
 
 def test_every_command_explains_itself():

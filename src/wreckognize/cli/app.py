@@ -10,17 +10,14 @@ import typer
 from wreckognize.cli import using
 from wreckognize.cli.fetching import fetch
 from wreckognize.cli.options import On, ServeOn, Trust
+from wreckognize.cli.plain import commands
 from wreckognize.cli.reviewing import review
 
-app = typer.Typer(
-    name="wreckognize",
-    help="Teach a vehicle detector to recognise wrecks, and prove that it does.\n\n"
+app = commands(
+    "Teach a vehicle detector to recognise wrecks, and prove that it does.\n\n"
     "Start with `wreckognize demo` (drawn photos, five minutes), then `wreckognize init` writes a study file for your "
     "own photos and `wreckognize run study.yaml` does the whole way: collect, label, train, compare, report.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode="markdown",
-    pretty_exceptions_enable=False,
+    name="wreckognize",
 )
 
 app.add_typer(review, name="review")

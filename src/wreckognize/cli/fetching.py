@@ -7,11 +7,9 @@ from typing import Annotated
 
 import typer
 
-fetch = typer.Typer(
-    help="Download what is published elsewhere. No other command downloads anything.",
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
-)
+from wreckognize.cli.plain import commands
+
+fetch = commands("Download what is published elsewhere. No other command downloads anything.")
 
 
 @fetch.command("weights")

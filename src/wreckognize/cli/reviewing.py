@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from wreckognize.cli.options import Trust
+from wreckognize.cli.plain import commands
 
 if TYPE_CHECKING:
     from wreckognize.stages.feedback import FeedbackTaken
 
-review = typer.Typer(
-    help="Let people review labels in Label Studio, or in any tool that reads COCO or YOLO files, most doubtful first; "
-    "what they draw becomes truth. docs/review.md has the steps.",
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
+review = commands(
+    "Let people review labels in Label Studio, or in any tool that reads COCO or YOLO files, most doubtful first; "
+    "what they draw becomes truth. docs/review.md has the steps."
 )
 
 _StudyFile = Annotated[
