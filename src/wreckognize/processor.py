@@ -14,13 +14,13 @@ _BFLOAT16_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})  # x86 with AVX
 _INT8_FLAGS = frozenset({"avx512_vnni", "avx_vnni", "amx_int8", "asimddp"})
 
 
-SPINS = "2500"
+SPINS = "10000"
 """How often a thread of torch's OpenMP (GNU's) looks whether the others are done before it lets go of its core.
 
 The default, 300,000, is a millisecond. Where two processes share the cores, each then keeps waiting threads on cores
 that the other one's work needs: two trainings side by side took three times as long as one after the other, with a tiny
-network twenty times; with this as long, and four times. Letting go so soon costs who is alone up to a tenth, as waking
-a thread takes longer than many a wait; who is always alone sets ``GOMP_SPINCOUNT`` higher: ``docs/performance.md``.
+network twenty times. A quarter of this makes two side by side a tenth faster still, and costs who is alone a tenth, as
+waking a thread takes longer than many a wait; most who train are alone: ``docs/performance.md`` has the figures.
 """
 
 
