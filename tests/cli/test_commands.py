@@ -202,7 +202,7 @@ def test_predict_takes_names_that_are_no_text_and_no_formulas(tmp_path, tiny_wei
         (["WEIGHTS", "a.jpg", "--to-a-person"], "no thresholds for the third answer"),
         (["WEIGHTS", "a.jpg", "--to-a-person", "--threshold", "0.5"], "one threshold and two"),
         (["WEIGHTS", "a.jpg", "--engine", "warp"], "choose torch or compiled or openvino or onnxruntime"),
-        (["WEIGHTS", "a.jpg", "--engine", "tensorrt"], "tensorrt looks in float16 only"),
+        (["WEIGHTS", "a.jpg", "--engine", "tensorrt"], "tensorrt offers float16 only"),
     ],
 )
 def test_predict_says_what_is_wrong(tmp_path, tiny_weights, arguments, message):

@@ -168,6 +168,40 @@ def test_a_worker_that_is_killed_is_started_again(served, drawn, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_clients_are_answered_or_find_the_port_shut(workers, served, drawn, tmp_path):
+    photo = drawn[0].read_bytes()
+    with running(served.folder, tmp_path, "--workers", workers, "--batch", "1", "--drain", "0.5") as service:
+        met, over = [], threading.Event()
+
+        def keep_coming():
+            while not over.is_set():
+                try:
+                    met.append(
+                        httpx.post(f"{service.url}/v1/inspect", content=photo, timeout=PATIENCE).status_code
+                    )
+                except httpx.TransportError as error:  # a new connection each time
+                    met.append(type(error).__name__)
+                    time.sleep(0.01)
+
+        clients = [threading.Thread(target=keep_coming) for _ in range(4)]
+        for one in clients:
+            one.start()
+        until(lambda: met)
+        began = time.monotonic()
+        service.process.send_signal(signal.SIGTERM)  # of two workers, one may be loading yet, and the spare is
+        until(lambda: "ConnectError" in met)
+        assert service.process.wait(PATIENCE) == 0
+        assert time.monotonic() - began < 10
+        over.set()
+        for one in clients:
+            one.join(PATIENCE)
+        assert set(met) == {200, "ConnectError"}
+        assert not [line for line in service.lines() if line["level"] == "error"]
+        assert "Traceback" not in service.log.read_text()
+
+
+@pytest.mark.slow
 def test_workers_that_are_told_to_stop_more_than_once_finish_what_they_have(served, drawn, tmp_path):
     with running(served.folder, tmp_path, "--workers", "2", "--batch", "1", "--drain", "2") as service:
         until(lambda: len(service.events("worker ready")) == 2)

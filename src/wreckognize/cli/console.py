@@ -44,6 +44,8 @@ class _Lines:
         self._points: deque[tuple[float, int]] = deque()  # moments since the first item, and what was done then
 
     def advance(self, count: int = 1) -> None:
+        if count == 0:
+            return
         self._done += count
         now = time.monotonic()
         self._remember(now)

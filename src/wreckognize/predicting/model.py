@@ -153,7 +153,7 @@ def _not_offered(engine: str) -> str:
         return "`auto` compares engines on a study's photos"
     if engine in ENGINE_PRECISIONS:
         narrower = " or ".join(ENGINE_PRECISIONS[cast(EngineName, engine)])
-        return f"{engine} looks in {narrower} only, and float32 is looked in where no study has compared it"
+        return f"{engine} offers {narrower} only, and `predict` looks in float32"
     return f"no engine is called {engine!r}"
 
 
@@ -196,17 +196,18 @@ def _of_system(system: Finished, wishes: Wishes) -> Model:
     if graph:
         _check_graph(system.weights, imgsz, wishes)
     engine = cast("EngineName", wishes.engine or ("onnxruntime" if graph else "torch"))
-    choice = Choice(engine, "float16" if engine == "tensorrt" else "float32")
-    note = ""
+    notes = []
+    if engine == "compiled":
+        notes.append("each shape of photo is compiled before it is looked at: for minutes on a CPU")
     if third is not None and not rule.thresholds:
-        note = f"every photo goes to a person: {third.why_low}; {third.why_high}"
+        notes.append(f"every photo goes to a person: {third.why_low}; {third.why_high}")
     weights = system.weights if is_random(system.weights) else sha256_of(Path(system.weights))[:12]
     return Model(
-        opener=Looker(system.weights, imgsz, system.classes, system.merge, choice=choice),
+        opener=Looker(system.weights, imgsz, system.classes, system.merge, choice=Choice(engine)),
         settings=_low_enough(StreamSettings(imgsz, confidence=LEAST_KEPT), rule),
         rule=rule,
         version=weights,
-        note=note,
+        note="\n".join(notes),
     )
 
 

@@ -171,10 +171,15 @@ class Parent:
 
     def _stop(self) -> None:
         """Tell the workers to stop and wait for them; those who take too long are killed, at another signal all."""
-        self._tell(signal.SIGTERM)
+        self._sock.close()  # or clients could still come when the workers have shut it, and nobody would take them
+        for worker in self._workers:
+            if worker.told:
+                worker.process.terminate()
+            else:  # it took no client; one that is loading would not listen for seconds
+                worker.process.kill()
         ends = time.monotonic() + self._order.drain + self._order.patience + 10
         for worker in self._workers:
-            worker.close()  # a spare stops waiting for the word
+            worker.close()
         while any(worker.process.poll() is None for worker in self._workers):
             if time.monotonic() > ends or any(number != signal.SIGHUP for number in self._signals):
                 self._kill()

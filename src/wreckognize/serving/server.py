@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
@@ -121,8 +122,9 @@ class Server(uvicorn.Server):
         self._service, self._drain, self._leash = service, drain, leash
         self._shut_at: float | None = None
         self._said = False
-        self._taking: list[asyncio.Task[None]] = []
         self._listening: list[socket.socket] = []
+        self._resting: dict[socket.socket, asyncio.TimerHandle] = {}
+        self._greeting: set[asyncio.Task[None]] = set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Warm up, wait for the word if there is a parent, and begin to take clients."""
@@ -130,7 +132,8 @@ class Server(uvicorn.Server):
         loop.add_signal_handler(signal.SIGHUP, self._service.gate.reload)
         await super().startup([])
         if self._leash is not None:
-            os.write(self._leash.ready, b"%d" % self._service.inspector.batch)
+            with contextlib.suppress(BrokenPipeError):  # the parent is gone, and so is the other end of `go`
+                os.write(self._leash.ready, b"%d" % self._service.inspector.batch)
             if not await loop.run_in_executor(None, os.read, self._leash.go, 1):
                 self.should_exit = True
                 return
@@ -139,7 +142,7 @@ class Server(uvicorn.Server):
             sock.setblocking(False)
             sock.listen(_BACKLOG)
             self._listening.append(sock)
-            self._taking.append(loop.create_task(self._take(sock)))
+            self._listen(sock)
 
     def _protocol(self) -> asyncio.Protocol:
         kind: Any = self.config.http_protocol_class
@@ -151,39 +154,60 @@ class Server(uvicorn.Server):
         )
         return made
 
-    async def _take(self, sock: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            if self._leash is not None:
-                await asyncio.sleep(_PAUSE * min(10, len(self.server_state.connections)))
-            try:
-                client, _ = await loop.sock_accept(sock)
-                await loop.connect_accepted_socket(self._protocol, client)
-            except ConnectionError:  # the client has gone already
-                continue
-            except OSError as error:  # too many open files, say
-                self._service.measures.log("client not taken", level="error", text=str(error))
-                await asyncio.sleep(1)
+    def _listen(self, sock: socket.socket) -> None:
+        asyncio.get_running_loop().add_reader(sock, self._take, sock)
+
+    def _take(self, sock: socket.socket) -> None:
+        """Take a client who waits at the port; a callback, as a task that is cancelled may have one in its hands."""
+        pause = _PAUSE * min(10, len(self.server_state.connections)) if self._leash is not None else 0.0
+        try:
+            client, _ = sock.accept()
+        except (BlockingIOError, ConnectionError):  # another worker was faster, or the client has gone already
+            return
+        except OSError as error:  # too many open files, say
+            self._service.measures.log("client not taken", level="error", text=str(error))
+            pause = 1.0
+        else:
+            client.setblocking(False)
+            greeting = asyncio.get_running_loop().create_task(self._greet(client))
+            self._greeting.add(greeting)
+            greeting.add_done_callback(self._greeting.discard)
+        if pause > 0:
+            loop = asyncio.get_running_loop()
+            loop.remove_reader(sock)
+            self._resting[sock] = loop.call_later(pause, self._listen, sock)
+
+    async def _greet(self, client: socket.socket) -> None:
+        with contextlib.suppress(OSError):  # the client has gone already
+            await asyncio.get_running_loop().connect_accepted_socket(self._protocol, client)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take no more clients, and finish the requests that are there."""
-        for taking in self._taking:
-            taking.cancel()
-        await asyncio.gather(*self._taking, return_exceptions=True)
+        loop = asyncio.get_running_loop()
+        for sock in self._listening:
+            loop.remove_reader(sock)
+        for resting in self._resting.values():
+            resting.cancel()
+        await asyncio.gather(*self._greeting)
         await self._take_the_last()
         await super().shutdown(sockets)
         if self.force_exit:  # what uvicorn leaves out then: the application would be torn down as if it had failed
             await self.lifespan.shutdown()
 
     async def _take_the_last(self) -> None:
-        """Take those who wait at the port (if nobody else will), and let requests arrive that are on their way."""
+        """Take those who wait at the port, and let requests arrive that are on their way.
+
+        Workers stop at the same time, and each goes on taking clients until it shuts its copy of the port: so whoever
+        came before the last copy was shut is taken.
+        """
         loop = asyncio.get_running_loop()
-        for sock in self._listening if self._leash is None else []:
-            while True:
+        ends = loop.time() + FIRST_BYTES
+        for sock in self._listening:
+            while loop.time() < ends:
                 try:
                     client, _ = sock.accept()
                     client.setblocking(False)
-                    await loop.connect_accepted_socket(self._protocol, client)
+                    await self._greet(client)
                 except ConnectionError:
                     continue
                 except OSError:  # nobody is left, or nothing can be opened any more

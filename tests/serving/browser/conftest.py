@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pillow_heif
 import pytest
 from bundles import draw_photos, make_bundle
 from PIL import Image
@@ -66,6 +67,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     exif[0x0112], exif[0x010F] = 6, "Secretcam"
     with Image.open(vehicle) as image:
         image.rotate(90, expand=True).save(folder / "turned.jpg", quality=95, exif=exif)
+        pillow_heif.register_heif_opener()
         image.save(folder / "phone.heic", quality=90)
     (folder / "report.pdf").write_bytes(b"%PDF-1.4 no photo")
     return {
