@@ -58,11 +58,8 @@ def service(bundle: Path, kept: Path) -> Iterator[Running]:
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """``vehicle`` (as a phone stores it: turned), ``place`` (no vehicle), ``heic``, and ``text`` (no photo)."""
-    from wreckognize.images import read_header
-
     folder = tmp_path_factory.mktemp("photos")
     vehicle, place = draw_photos(folder, 2)
-    read_header(vehicle)  # so that Pillow knows HEIC
     exif = Image.Exif()
     exif[0x0112], exif[0x010F] = 6, "Secretcam"
     with Image.open(vehicle) as image:
